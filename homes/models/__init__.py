@@ -1,0 +1,20 @@
+from homes.models.credentials import NodeCredential
+from homes.models.equipment import Battery, Gpu, InternetLine, InventoryEvent, Node, WorkOrder
+from homes.models.people import OperatorRole, Party, User
+from homes.models.places import Home, HomeAddress, Membership
+
+__all__ = [
+    "Battery",
+    "Gpu",
+    "Home",
+    "HomeAddress",
+    "InternetLine",
+    "InventoryEvent",
+    "Membership",
+    "Node",
+    "NodeCredential",
+    "OperatorRole",
+    "Party",
+    "User",
+    "WorkOrder",
+]

@@ -1,0 +1,88 @@
+"""People: who signs in, what they are called, and what an operator's staff may do."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.db import models
+from django.db.models.functions import Lower
+
+
+class Party(models.Model):
+    """The one erasable record of a person: immutable facts refer to its id and never copy the name."""
+
+    name = models.CharField(max_length=120, blank=True)
+    phone = models.CharField(max_length=40, blank=True)
+    erased_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.name or f"party {self.pk}"
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(self, email: str, password: str | None = None, *, name: str = "", **fields: Any) -> User:
+        """A user with a party of that name. The password is stored hashed; None means it cannot be used."""
+        user = self.model(email=email.strip().lower(), party=Party.objects.create(name=name), **fields)
+        user.set_password(password)
+        user.save()
+        return user
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """Somebody who can sign in, by e-mail."""
+
+    email = models.EmailField(unique=True)
+    party = models.OneToOneField(Party, on_delete=models.PROTECT, related_name="user")
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    class Meta:
+        constraints = [models.UniqueConstraint(Lower("email"), name="user_email_any_case")]
+
+    @property
+    def name(self) -> str:
+        """What to call this person; the e-mail address when no name is known."""
+        return self.party.name or self.email
+
+    @property
+    def first_name(self) -> str:
+        return self.party.name.split(" ")[0]
+
+    @property
+    def operator_role(self) -> str | None:
+        """One of OperatorRole.Role, or None for somebody who is not the operator's staff."""
+        staff = OperatorRole.objects.filter(user=self).first()
+        return staff.role if staff else None
+
+
+class OperatorRole(models.Model):
+    """What a member of the operator's staff may do. Homeowners have none."""
+
+    class Role(models.TextChoices):
+        VIEWER = "viewer", "Viewer"
+        OPERATOR = "operator", "Operator"
+        TECHNICIAN = "technician", "Technician"
+        BILLING = "billing", "Billing clerk"
+        ADMIN = "admin", "Administrator"
+
+    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="staff_role")
+    role = models.CharField(max_length=12, choices=Role)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(role__in=["viewer", "operator", "technician", "billing", "admin"]),
+                name="operator_role_known",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id}: {self.role}"

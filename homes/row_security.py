@@ -1,0 +1,71 @@
+"""Row-level security: the SQL that makes Postgres refuse what `visible_to` would refuse.
+
+Used by migrations of every app whose rows belong to a home. Policies name two roles: the owner (who
+migrates, and as whom the SECURITY DEFINER functions below look things up) sees everything; the
+application sees what `xfra.access` allows (see homes.access).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db.migrations import RunPython
+from django.db.migrations.operations.base import Operation
+
+FUNCTIONS = """
+CREATE FUNCTION xfra_is_system() RETURNS boolean LANGUAGE sql STABLE AS
+  $$ SELECT current_setting('xfra.access', true) = 'system' $$;
+
+CREATE FUNCTION xfra_user_id() RETURNS bigint LANGUAGE sql STABLE AS
+  $$ SELECT CASE WHEN current_setting('xfra.access', true) ~ '^[0-9]{1,18}$'
+       THEN current_setting('xfra.access', true)::bigint END $$;
+
+CREATE FUNCTION xfra_staff_role() RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS
+  $$ SELECT r.role FROM homes_operatorrole r JOIN homes_user u ON u.id = r.user_id
+     WHERE r.user_id = xfra_user_id() AND u.is_active $$;
+
+CREATE FUNCTION xfra_visible_homes() RETURNS SETOF uuid LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS
+  $$ SELECT m.home_id FROM homes_membership m JOIN homes_user u ON u.id = m.user_id
+       WHERE m.user_id = xfra_user_id() AND u.is_active
+     UNION SELECT h.id FROM homes_home h WHERE xfra_staff_role() IN ('viewer', 'operator', 'billing', 'admin')
+     UNION SELECT n.home_id FROM homes_workorder w JOIN homes_node n ON n.id = w.node_id
+       WHERE w.technician_id = xfra_user_id() AND w.closed_at IS NULL AND xfra_staff_role() = 'technician' $$;
+
+CREATE FUNCTION xfra_visible_nodes() RETURNS SETOF bigint LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS
+  $$ SELECT n.id FROM homes_node n WHERE n.home_id IN (SELECT xfra_visible_homes()) $$;
+
+CREATE FUNCTION xfra_addressed_homes() RETURNS SETOF uuid LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS
+  $$ SELECT m.home_id FROM homes_membership m JOIN homes_user u ON u.id = m.user_id
+       WHERE m.user_id = xfra_user_id() AND u.is_active AND m.role IN ('owner', 'member')
+     UNION SELECT h.id FROM homes_home h WHERE xfra_staff_role() = 'admin'
+     UNION SELECT n.home_id FROM homes_workorder w JOIN homes_node n ON n.id = w.node_id
+       WHERE w.technician_id = xfra_user_id() AND w.closed_at IS NULL AND xfra_staff_role() = 'technician' $$;
+"""
+
+DROP_FUNCTIONS = """
+DROP FUNCTION xfra_addressed_homes(); DROP FUNCTION xfra_visible_nodes(); DROP FUNCTION xfra_visible_homes();
+DROP FUNCTION xfra_staff_role(); DROP FUNCTION xfra_user_id(); DROP FUNCTION xfra_is_system();
+"""
+
+
+def guard(table: str, column: str = "home_id", allowed: str = "xfra_visible_homes") -> Operation:
+    """A migration step: rows of `table` show only where `column` is in what the function `allowed` returns.
+
+    The subselects make Postgres evaluate the functions once per statement, not once per row.
+    """
+
+    def forwards(apps: Any, editor: Any) -> None:
+        editor.execute(guard_sql(table, column, allowed))
+
+    return RunPython(forwards, RunPython.noop)
+
+
+def guard_sql(table: str, column: str, allowed: str) -> str:
+    role = '"' + settings.DATABASE_APP_ROLE.replace('"', '""') + '"'
+    rule = f"(SELECT xfra_is_system()) OR {column} IN (SELECT {allowed}())"
+    return (
+        f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY; ALTER TABLE {table} FORCE ROW LEVEL SECURITY;"
+        f"CREATE POLICY owner_everything ON {table} TO CURRENT_USER USING (true) WITH CHECK (true);"
+        f"CREATE POLICY application_rows ON {table} TO {role} USING ({rule}) WITH CHECK ({rule});"
+    )

@@ -1,0 +1,118 @@
+"""Plain values that the read functions return: no Django, no storage, every number with its instant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from telemetry.catalogue import Shape
+from telemetry.node_state import Cause, State
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One latest value in base units and when it was measured (aware UTC)."""
+
+    value: float
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """A node's state. `since` is when this state began; `as_of` when it was last judged."""
+
+    state: State
+    cause: Cause
+    since: datetime | None
+    as_of: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class GpuLatest:
+    """A GPU's latest values by catalogue column name; a name that is missing is unknown."""
+
+    gpu_id: int
+    uuid: str
+    slot: int
+    cells: Mapping[str, Cell]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLatest:
+    """Everything last heard of a node. `heard_at` is the newest sample's instant, None if there never was one."""
+
+    node_id: int
+    status: NodeStatus
+    heard_at: datetime | None
+    cells: Mapping[str, Cell]
+    gpus: tuple[GpuLatest, ...]
+    circuits: Mapping[str, Cell]
+
+    def value(self, column: str) -> float | None:
+        cell = self.cells.get(column)
+        return cell.value if cell else None
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One metric of one subject over time; each list is as long as History.at. None is a gap.
+
+    Gauges and flags fill minimum, maximum, average and last; counters fill last and increase
+    (reset-aware, the amount by which it grew in the bucket). At raw resolution only `last` is filled.
+    """
+
+    column: str
+    shape: Shape
+    subject: str
+    minimum: list[float | None] = field(default_factory=list)
+    maximum: list[float | None] = field(default_factory=list)
+    average: list[float | None] = field(default_factory=list)
+    last: list[float | None] = field(default_factory=list)
+    increase: list[float | None] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Buckets [at, at + step). `step_seconds` 0 means raw samples at their own instants.
+
+    `source_seconds` is the stored resolution that was read: 0 (raw), 60, 900 or 3600.
+    """
+
+    start: datetime
+    end: datetime
+    step_seconds: int
+    source_seconds: int
+    at: list[datetime]
+    series: list[Series]
+
+
+@dataclass(frozen=True, slots=True)
+class StateSpan:
+    """The node was in one state from start until end (None: still)."""
+
+    state: State
+    cause: Cause
+    start: datetime
+    end: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Energy:
+    """Watt-hours that each register moved in [start, end), and how much of the time is covered by readings."""
+
+    start: datetime
+    end: datetime
+    watt_hours: Mapping[str, float | None]
+    """By register: site_import, site_export, node, battery_in, battery_out, solar; None: no reading at all."""
+    covered_ratio: float
+
+    @property
+    def home_watt_hours(self) -> float | None:
+        """What the household itself used: everything that came in less everything that went elsewhere."""
+        parts = [self.watt_hours.get(name) for name in ("site_import", "site_export", "node", "battery_in", "battery_out")]
+        if any(part is None for part in parts):
+            return None
+        imported, exported, node, charged, discharged = (part or 0.0 for part in parts)
+        solar = self.watt_hours.get("solar") or 0.0
+        return imported - exported + solar + discharged - charged - node

@@ -1,0 +1,36 @@
+"""The typed environment: every variable the portal reads, in one place."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+import environ
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+PROFILES: Final = ("local", "test", "production")
+
+_LOCAL_DATA = Path(os.environ.get("XFRA_DATA_DIR", ROOT / ".local"))
+
+if "DATABASE_URL" not in os.environ and os.environ.get("XFRA_PROFILE", "local") == "local":
+    # `make run` leaves its addresses here so that manage.py works by hand beside it.
+    environ.Env.read_env(_LOCAL_DATA / "env")
+
+env = environ.Env()
+
+PROFILE: Final[str] = env.str("XFRA_PROFILE", default="local")
+DATA_DIR: Final[Path] = _LOCAL_DATA
+SECRET_KEY: Final[str] = env.str("SECRET_KEY", default="")
+DATABASE_URL: Final[str] = env.str("DATABASE_URL", default="")
+DATABASE_OWNER_URL: Final[str] = env.str("DATABASE_OWNER_URL", default="")
+REDIS_URL: Final[str] = env.str("REDIS_URL", default="")
+INGEST_REDIS_URL: Final[str] = env.str("INGEST_REDIS_URL", default="") or REDIS_URL
+ALLOWED_HOSTS: Final[list[str]] = env.list("ALLOWED_HOSTS", default=[])
+CSRF_TRUSTED_ORIGINS: Final[list[str]] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+EMAIL_URL: Final[str] = env.str("EMAIL_URL", default="consolemail://")
+DEFAULT_FROM_EMAIL: Final[str] = env.str("DEFAULT_FROM_EMAIL", default="portal@localhost")
+SHOWS_SIMULATED_DATA: Final[bool] = env.bool("XFRA_SIMULATED", default=PROFILE == "local")
+INGEST_SHARDS: Final[int] = env.int("XFRA_INGEST_SHARDS", default=2)
+INGEST_STREAM_BYTES: Final[int] = env.int("XFRA_INGEST_STREAM_BYTES", default=256 * 1024 * 1024)
+RAW_RETENTION_HOURS: Final[int] = env.int("XFRA_RAW_RETENTION_HOURS", default=72)
