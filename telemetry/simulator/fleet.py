@@ -1,0 +1,226 @@
+"""A fleet of homes with their nodes, stepped together. The home always wins; the meter always adds up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+import numpy as np
+
+from telemetry.simulator.drivers import Drivers, Minute
+from telemetry.simulator.faults import ActiveFaults, Fault, FaultBoard, FaultKind
+from telemetry.simulator.household import CIRCUITS, COOKTOP_WATTS, DRYER_WATTS, OVEN_WATTS, WATER_HEATER_WATTS
+from telemetry.simulator.machine import WATT_STEP, Machine
+from telemetry.simulator.noise import Booleans, Floats, seeds_of, uniform
+from telemetry.simulator.profiles import HomeProfile
+from telemetry.simulator.readings import Readings, Snapshot
+from telemetry.simulator.state import FleetState, GpuRow, NodeRow
+
+SERVICE_VOLTS: Final = 240.0
+USABLE_AMPERES: Final = 160.0  # 80 % of a 200 A service, continuously
+USABLE_WATTS: Final = SERVICE_VOLTS * USABLE_AMPERES
+NODE_MAX_WATTS: Final = 15_000.0
+IDLE_LIMIT_WATTS: Final = 3_000.0
+GRID_EVENT_LIMIT_WATTS: Final = 6_000.0
+
+BATTERY_JOULES: Final = 16.0 * 3.6e6
+BATTERY_MAX_WATTS: Final = 11_500.0
+ONE_WAY_EFFICIENCY: Final = 0.95
+
+_OVEN, _COOKTOP, _DRYER, _EV, _WATER = (
+    CIRCUITS.index(name) for name in ("oven", "cooktop", "dryer", "ev_charger", "water_heater")
+)
+_AIR = CIRCUITS.index("air_conditioner")
+_SESSIONS_AT_FULL: Final = np.array([240.0, 12.0, 64.0])[:, None]
+_REQUESTS_PER_SESSION_S: Final = np.array([0.9, 0.002, 0.4])[:, None]
+_PAUSES: Final = (
+    (NodeRow.CURTAILED_HOST_PAUSE, FaultKind.HOST_PAUSE),
+    (NodeRow.CURTAILED_OPERATOR, FaultKind.OPERATOR_PAUSE),
+)
+_HEAT_RAMP_S: Final = 7200.0
+_HEAT_CELSIUS: Final = 44.5
+_FAST_FORWARD_FINE_S: Final = 3 * 86400.0
+_FAST_FORWARD_CAP_S: Final = 400 * 86400.0
+
+
+def _whole_steps(watts: Floats) -> Floats:
+    return np.asarray(np.floor(watts / WATT_STEP) * WATT_STEP)
+
+
+class Fleet:
+    """N homes at one instant. Powers hold for the step that led to `at`; registers are their exact integral."""
+
+    def __init__(
+        self,
+        profiles: Sequence[HomeProfile],
+        seed: int,
+        start_at: datetime,
+        faults: Sequence[Fault] = (),
+        state: FleetState | None = None,
+    ) -> None:
+        self.profiles = list(profiles)
+        self.seed = seed
+        self.at_s = start_at.timestamp()
+        self.hostnames = [profile.hostname for profile in self.profiles]
+        self.board = FaultBoard(faults, self.hostnames)
+        seeds = seeds_of(self.hostnames, "home", seed)
+        self._has_solar = np.array([float(profile.has_solar) for profile in self.profiles])
+        self._reserve = np.array([profile.battery_reserve_ratio for profile in self.profiles])
+        self.state = state or FleetState.installed(seeds, self._has_solar, BATTERY_JOULES)
+        self._drivers = Drivers(self.profiles, seed)
+        self._machine = Machine(seeds, self.state)
+        self._flicker = 0.94 + 0.12 * uniform(seeds, 300, np.arange(997)[:, None])
+        self.readings = Readings(self.profiles, seeds)
+
+    @property
+    def at(self) -> datetime:
+        return datetime.fromtimestamp(self.at_s, UTC)
+
+    def replace_faults(self, faults: Sequence[Fault]) -> None:
+        """Script other faults from now on."""
+        self.board = FaultBoard(faults, self.hostnames)
+
+    def snapshot(self) -> Snapshot:
+        """What the nodes' exporters report now."""
+        return self.readings.snapshot(self.at_s, self.state)
+
+    def fast_forward(self, until_s: float) -> None:
+        """Live through a pause in coarse steps, so that registers and charge stay coherent after it."""
+        until_s = max(until_s, self.at_s)
+        self.at_s = max(self.at_s, until_s - _FAST_FORWARD_CAP_S)
+        while self.at_s < until_s:
+            coarse = 900.0 if until_s - self.at_s > _FAST_FORWARD_FINE_S else 60.0
+            self.step(min(coarse, until_s - self.at_s))
+
+    def step(self, dt_s: float) -> None:
+        """Advance by `dt_s` seconds (at most 900)."""
+        if not 0.0 < dt_s <= 900.0:
+            raise ValueError(f"a step lasts up to 900 s, not {dt_s}")
+        self.at_s += dt_s
+        minute, faults = self._drivers.at(self.at_s), self.board.at(self.at_s)
+        node, gpu = self.state.node, self.state.gpu
+        out = faults.masks[FaultKind.GRID_OUTAGE]
+        paused = faults.masks[FaultKind.HOST_PAUSE] | faults.masks[FaultKind.OPERATOR_PAUSE]
+        self._surround(minute, faults)
+        home = self._load_home(minute, faults, out)
+        np.logical_not(faults.off_bus | out[:, None], out=gpu[GpuRow.PRESENT], casting="unsafe")
+        serving = ~(out | paused | faults.masks[FaultKind.INTERNET_OUTAGE])
+        requested = self._machine.request(self.at_s, minute.demand_ratio, serving, faults)
+        ceiling = np.where(out, 0.0, np.where(paused, IDLE_LIMIT_WATTS, NODE_MAX_WATTS))
+        ceiling[faults.masks[FaultKind.GRID_EVENT] & ~out & ~paused] = GRID_EVENT_LIMIT_WATTS
+        requested = np.minimum(requested, ceiling)
+        solar = _whole_steps(minute.solar_watts)
+        battery = self._plan_battery(dt_s, minute, home, solar, requested, out)
+        if out.any():
+            solar, battery, home = self._island(dt_s, out, solar, battery, home)
+        spare = np.maximum(USABLE_WATTS + solar - home - battery, 0.0)
+        allowed = _whole_steps(np.minimum(spare, ceiling))
+        watts = self._machine.run(dt_s, allowed, ~out)
+        # A ceiling set by a pause or the utility is not the home's doing.
+        node[NodeRow.CURTAILED_HEADROOM] *= spare < ceiling
+        node[NodeRow.NODE_LIMIT_WATTS] = allowed
+        self._meter(dt_s, home, watts, battery, solar)
+        self._serve(dt_s, minute, faults, serving)
+
+    def _surround(self, minute: Minute, faults: ActiveFaults) -> None:
+        node, gpu, masks = self.state.node, self.state.gpu, faults.masks
+        outdoor = minute.outdoor_celsius
+        if FaultKind.HEAT in faults.any_of:
+            ramp = np.clip((self.at_s - faults.heat_since_s) / _HEAT_RAMP_S, 0.0, 1.0)
+            outdoor = outdoor + ramp * np.maximum(_HEAT_CELSIUS - outdoor, 0.0)
+        node[NodeRow.OUTDOOR_CELSIUS] = outdoor
+        node[NodeRow.LEAK] = masks[FaultKind.COOLANT_LEAK]
+        node[NodeRow.TAMPER] = masks[FaultKind.TAMPER]
+        node[NodeRow.LINE_OUT] = masks[FaultKind.INTERNET_OUTAGE]
+        node[NodeRow.LINE_TROUBLE] = masks[FaultKind.INTERNET_TROUBLE]
+        node[NodeRow.SILENT] = masks[FaultKind.SILENT]
+        node[NodeRow.GRID_UP] = ~masks[FaultKind.GRID_OUTAGE]
+        node[NodeRow.CURTAILED_OUTAGE] = masks[FaultKind.GRID_OUTAGE]
+        node[NodeRow.CURTAILED_GRID_EVENT] = masks[FaultKind.GRID_EVENT]
+        for row, kind in _PAUSES:
+            # Each pause and each resumption is a new desired state that the node has applied.
+            node[NodeRow.DESIRED_VERSION] += node[row] != masks[kind]
+            node[row] = masks[kind]
+        gpu[GpuRow.XID] = faults.xid
+        gpu[GpuRow.DOUBLE_BIT_ERRORS] = faults.double_bit_errors
+
+    def _load_home(self, minute: Minute, faults: ActiveFaults, out: Booleans) -> Floats:
+        circuit = self.state.circuit
+        np.multiply(minute.circuit_watts, self._flicker[int(self.at_s) % 997], out=circuit)
+        if FaultKind.OVEN in faults.any_of:
+            baking = faults.masks[FaultKind.OVEN]
+            circuit[_OVEN, baking] = OVEN_WATTS
+            circuit[_COOKTOP, baking] = COOKTOP_WATTS
+            circuit[_DRYER, baking] = DRYER_WATTS
+            circuit[_WATER, baking] = WATER_HEATER_WATTS
+            circuit[_EV, baking] = np.array([profile.ev_charger_watts for profile in self.profiles])[baking]
+        if out.any():
+            # On battery the panel sheds what a battery cannot carry for long.
+            circuit[np.ix_([_OVEN, _DRYER, _EV, _WATER], out)] = 0.0
+            circuit[_AIR, out] *= 0.5
+        np.floor(circuit / WATT_STEP, out=circuit)
+        np.multiply(circuit, WATT_STEP, out=circuit)
+        return np.asarray(circuit.sum(axis=0))
+
+    def _plan_battery(
+        self, dt_s: float, minute: Minute, home: Floats, solar: Floats, requested: Floats, out: Booleans
+    ) -> Floats:
+        """Watts into the battery (N,): charging waits for the home and the node, discharging covers the home only."""
+        stored = self.state.node[NodeRow.STORED_JOULES]
+        wish = minute.battery_wish_watts
+        room = np.maximum(USABLE_WATTS + solar - home - requested, 0.0)
+        space = (BATTERY_JOULES - stored) / ONE_WAY_EFFICIENCY / dt_s
+        charge = np.minimum(np.minimum(np.maximum(wish, 0.0), room), space)
+        floor = np.maximum(self._reserve, 0.35) * BATTERY_JOULES
+        above = np.maximum(stored - floor, 0.0) * ONE_WAY_EFFICIENCY / dt_s
+        discharge = np.minimum(np.minimum(np.maximum(-wish, 0.0), home), above)
+        return _whole_steps(charge) - _whole_steps(discharge)
+
+    def _island(
+        self, dt_s: float, out: Booleans, solar: Floats, battery: Floats, home: Floats
+    ) -> tuple[Floats, Floats, Floats]:
+        """Without the grid: sun, then battery, carry the home; what is too much is curtailed, what lacks goes dark."""
+        stored = self.state.node[NodeRow.STORED_JOULES]
+        space = _whole_steps(np.minimum((BATTERY_JOULES - stored) / ONE_WAY_EFFICIENCY / dt_s, BATTERY_MAX_WATTS))
+        available = _whole_steps(np.minimum(stored * ONE_WAY_EFFICIENCY / dt_s, BATTERY_MAX_WATTS))
+        dark = out & (home - solar > available)
+        self.state.circuit[:, dark] = 0.0
+        home = np.where(dark, 0.0, home)
+        used = np.where(out, np.minimum(solar, home + space), solar)
+        return used, np.where(out, used - home, battery), home
+
+    def _meter(self, dt_s: float, home: Floats, watts: Floats, battery: Floats, solar: Floats) -> None:
+        node = self.state.node
+        site = home + watts + battery - solar
+        node[NodeRow.SITE_WATTS] = site
+        node[NodeRow.HOME_WATTS] = home
+        node[NodeRow.NODE_WATTS] = watts
+        node[NodeRow.BATTERY_WATTS] = battery
+        node[NodeRow.SOLAR_WATTS] = solar
+        into, out_of = np.maximum(battery, 0.0), np.maximum(-battery, 0.0)
+        node[NodeRow.SITE_IMPORT_JOULES] += np.maximum(site, 0.0) * dt_s
+        node[NodeRow.SITE_EXPORT_JOULES] += np.maximum(-site, 0.0) * dt_s
+        node[NodeRow.NODE_JOULES] += watts * dt_s
+        node[NodeRow.BATTERY_IN_JOULES] += into * dt_s
+        node[NodeRow.BATTERY_OUT_JOULES] += out_of * dt_s
+        node[NodeRow.SOLAR_JOULES] += solar * dt_s
+        node[NodeRow.STORED_JOULES] += (into * ONE_WAY_EFFICIENCY - out_of / ONE_WAY_EFFICIENCY) * dt_s
+
+    def _serve(self, dt_s: float, minute: Minute, faults: ActiveFaults, serving: Booleans) -> None:
+        """Sessions and requests follow what the GPUs can really do; counters of the GPUs follow their work."""
+        node, gpu = self.state.node, self.state.gpu
+        speed = node[NodeRow.SPEED_RATIO] * serving
+        sessions = np.rint(minute.demand_ratio * _SESSIONS_AT_FULL * speed)
+        node[NodeRow.INFERENCE_SESSIONS : NodeRow.STREAMING_SESSIONS + 1] = sessions
+        served = sessions * _REQUESTS_PER_SESSION_S * dt_s
+        failed = 0.0006 + 0.02 * node[NodeRow.LINE_TROUBLE]
+        node[NodeRow.INFERENCE_OK : NodeRow.STREAMING_OK + 1] += served * (1.0 - failed)
+        node[NodeRow.INFERENCE_ERRORS : NodeRow.STREAMING_ERRORS + 1] += served * failed
+        gpu[GpuRow.ENERGY_JOULES] += gpu[GpuRow.POWER_WATTS] * dt_s
+        gpu[GpuRow.BUSY_SECONDS] += gpu[GpuRow.UTILIZATION] * dt_s
+        if FaultKind.ECC in faults.any_of:
+            gpu[GpuRow.SINGLE_BIT_ERRORS] += faults.ecc * (dt_s / 15.0)
+
+
+__all__ = ["BATTERY_JOULES", "ONE_WAY_EFFICIENCY", "USABLE_AMPERES", "Fleet"]
