@@ -69,3 +69,17 @@ def guard_sql(table: str, column: str, allowed: str) -> str:
         f"CREATE POLICY owner_everything ON {table} TO CURRENT_USER USING (true) WITH CHECK (true);"
         f"CREATE POLICY application_rows ON {table} TO {role} USING ({rule}) WITH CHECK ({rule});"
     )
+
+
+APPEND_ONLY_FUNCTION = """
+CREATE FUNCTION xfra_refuse_change() RETURNS trigger LANGUAGE plpgsql AS
+  $$ BEGIN RAISE EXCEPTION '% is append-only: % refused', TG_TABLE_NAME, TG_OP USING ERRCODE = 'restrict_violation'; END $$;
+"""
+
+
+def append_only(table: str) -> str:
+    """SQL that makes the database refuse to change or remove rows of `table` (the application may not TRUNCATE at all)."""
+    return (
+        f"CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON {table}"
+        " FOR EACH ROW EXECUTE FUNCTION xfra_refuse_change();"
+    )

@@ -35,7 +35,7 @@ def grant_rows_to_application(using: str) -> None:
     role = connections[using].ops.quote_name(settings.DATABASE_APP_ROLE)
     with connections[using].cursor() as cursor:
         cursor.execute(
-            "SELECT format('%%I.%%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+            "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
             " WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND NOT c.relispartition"
             " AND pg_get_userbyid(c.relowner) = current_user"
         )

@@ -1,0 +1,46 @@
+"""Node state in the database: what it is now, and the spans it has been through."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from homes.models import Node
+
+
+class NodeStatusRow(models.Model):
+    """The state of a node now. One writer: telemetry.states."""
+
+    node = models.OneToOneField(Node, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    state = models.CharField(max_length=12)
+    cause = models.CharField(max_length=20, blank=True)
+    since = models.DateTimeField()
+    as_of = models.DateTimeField()
+    heard_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.node_id}: {self.state}"
+
+
+class NodeStateSpan(models.Model):
+    """The node was in this state from started_at until ended_at (null: still)."""
+
+    node = models.ForeignKey(Node, on_delete=models.CASCADE, related_name="+")
+    state = models.CharField(max_length=12)
+    cause = models.CharField(max_length=20, blank=True)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["node"], condition=models.Q(ended_at__isnull=True), name="one_open_state_span"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(ended_at__isnull=True) | models.Q(ended_at__gt=models.F("started_at")),
+                name="state_span_has_length",
+            ),
+        ]
+        indexes = [models.Index(fields=["node", "-started_at"])]
+
+    def __str__(self) -> str:
+        return f"{self.node_id}: {self.state} from {self.started_at}"

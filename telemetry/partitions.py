@@ -1,0 +1,59 @@
+"""Partition upkeep: make them ahead, drop them by retention. Run at start and by beat."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Final
+
+from django.conf import settings
+from django.db import connection
+
+from telemetry.tables import DAY, PARTITION_SECONDS
+
+AHEAD_SECONDS: Final = 2 * DAY
+ROLLUP_RETENTION_SECONDS: Final = {
+    "telemetry_rollup_1m": 14 * DAY,
+    "telemetry_rollup_15m": 400 * DAY,
+    "telemetry_rollup_1h": 10 * 365 * DAY,
+}
+
+
+def retention_seconds(table: str) -> int:
+    """How far back rows of a partitioned table are kept, in seconds."""
+    return ROLLUP_RETENTION_SECONDS.get(table, settings.RAW_RETENTION_HOURS * 3600)
+
+
+def ensure_partitions(now: float | None = None) -> int:
+    """Make the partitions that samples may arrive for: from raw retention ago to two days ahead."""
+    instant = time.time() if now is None else now
+    behind = settings.RAW_RETENTION_HOURS * 3600
+    return sum(ensure_range(table, instant - behind, instant + AHEAD_SECONDS) for table in PARTITION_SECONDS)
+
+
+def ensure_range(table: str, start: float, end: float) -> int:
+    """Make every partition of `table` that overlaps [start, end), Unix seconds. Returns how many were new."""
+    span = PARTITION_SECONDS[table]
+    return sum(_ensure(table, begin, span) for begin in range(int(start // span * span), int(end) + 1, span))
+
+
+def _ensure(table: str, begin: int, span: int) -> bool:
+    bounds = [datetime.fromtimestamp(second, UTC) for second in (begin, begin + span)]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT telemetry_ensure_partition(%s, %s, %s)", [table, *bounds])
+        return bool(cursor.fetchone()[0])
+
+
+def drop_expired(now: float | None = None, tables: Iterable[str] = PARTITION_SECONDS) -> int:
+    """Drop partitions that lie wholly before their table's retention. Returns how many went."""
+    instant = time.time() if now is None else now
+    dropped = 0
+    for table in tables:
+        before = datetime.fromtimestamp(instant - retention_seconds(table), UTC)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT telemetry_drop_partitions(%s, %s)", [table, before])
+            dropped += cursor.fetchone()[0]
+    return dropped
+
+

@@ -1,0 +1,114 @@
+"""The telemetry tables' SQL, generated from the catalogue: wide typed rows, partitioned by time.
+
+Partitions are made ahead by `telemetry_ensure_partition` (SECURITY DEFINER: the application's role
+owns nothing and could not). There is no DEFAULT partition, so a sample outside them is refused rather
+than hidden, and no foreign key, so that a partition can be dropped without touching other tables.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from telemetry.catalogue import COLUMNS, Kind, Shape
+
+SAMPLE_TABLES: Final = {
+    Kind.NODE: "telemetry_node_sample",
+    Kind.GPU: "telemetry_gpu_sample",
+    Kind.CIRCUIT: "telemetry_circuit_sample",
+}
+OTHER_TABLE: Final = "telemetry_other_sample"
+ROLLUP_TABLES: Final = {60: "telemetry_rollup_1m", 900: "telemetry_rollup_15m", 3600: "telemetry_rollup_1h"}
+
+DAY: Final = 86_400
+PARTITION_SECONDS: Final = {
+    **dict.fromkeys(SAMPLE_TABLES.values(), DAY),
+    OTHER_TABLE: DAY,
+    "telemetry_rollup_1m": 7 * DAY,
+    "telemetry_rollup_15m": 28 * DAY,
+    "telemetry_rollup_1h": 364 * DAY,
+}
+"""How much time one partition of each table holds, in seconds; all are cut at multiples since the epoch."""
+
+
+def sample_table_sql(kind: Kind) -> str:
+    """One wide table: counters are float64, everything else float32; NULL means not sent."""
+    columns = ",\n  ".join(
+        f"{c.name} {'double precision' if c.shape is Shape.COUNTER else 'real'}" for c in COLUMNS[kind]
+    )
+    return (
+        f"CREATE TABLE {SAMPLE_TABLES[kind]} (\n  node_id integer NOT NULL,\n  subject_id integer NOT NULL,\n"
+        f"  at timestamptz NOT NULL,\n  {columns},\n  PRIMARY KEY (node_id, subject_id, at)\n) PARTITION BY RANGE (at);"
+    )
+
+
+OTHER_TABLE_SQL: Final = f"""
+CREATE TABLE {OTHER_TABLE} (
+  node_id integer NOT NULL, series_id bigint NOT NULL, at timestamptz NOT NULL, value double precision NOT NULL,
+  PRIMARY KEY (node_id, series_id, at)
+) PARTITION BY RANGE (at);
+"""
+
+
+def rollup_table_sql(table: str) -> str:
+    """Rollups are kept as chunks: many buckets of all columns of one subject in one compressed body."""
+    return (
+        f"CREATE TABLE {table} (node_id integer NOT NULL, kind smallint NOT NULL, subject_id integer NOT NULL,"
+        " at timestamptz NOT NULL, body bytea NOT NULL, PRIMARY KEY (node_id, kind, subject_id, at))"
+        " PARTITION BY RANGE (at);"
+        f"ALTER TABLE {table} ALTER COLUMN body SET STORAGE EXTERNAL;"
+    )
+
+
+LATEST_SQL: Final = """
+CREATE TABLE telemetry_latest (
+  node_id integer NOT NULL, kind smallint NOT NULL, subject_id integer NOT NULL,
+  at_ms bigint[] NOT NULL, value double precision[] NOT NULL,
+  PRIMARY KEY (node_id, kind, subject_id)
+) WITH (fillfactor = 50);
+CREATE TABLE telemetry_dirty (
+  node_id integer NOT NULL, hour timestamptz NOT NULL,
+  from_at timestamptz NOT NULL, to_at timestamptz NOT NULL, generation bigint NOT NULL DEFAULT 1,
+  PRIMARY KEY (node_id, hour)
+);
+"""
+
+PARTITION_FUNCTIONS: Final = """
+CREATE FUNCTION telemetry_ensure_partition(parent text, starts timestamptz, ends timestamptz) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+DECLARE child text := parent || '_' || to_char(starts AT TIME ZONE 'UTC', 'YYYYMMDD');
+BEGIN
+  IF NOT EXISTS (SELECT 1 FROM pg_partitioned_table p JOIN pg_class c ON c.oid = p.partrelid
+                 WHERE c.relname = parent AND parent LIKE 'telemetry\\_%' AND pg_get_userbyid(c.relowner) = current_user)
+  THEN RAISE EXCEPTION '% is not a partitioned telemetry table', parent; END IF;
+  PERFORM pg_advisory_xact_lock(hashtext('telemetry_partition'));
+  IF to_regclass(child) IS NOT NULL THEN RETURN false; END IF;
+  -- LIKE and ATTACH: creating it as PARTITION OF would lock the parent against readers and writers.
+  EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL)', child, parent);
+  EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I CHECK (at >= %L AND at < %L)', child, child || '_span', starts, ends);
+  EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', parent, child, starts, ends);
+  EXECUTE format('ALTER TABLE %I DROP CONSTRAINT %I', child, child || '_span');
+  RETURN true;
+END $$;
+
+CREATE FUNCTION telemetry_drop_partitions(parent text, before timestamptz) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public SET lock_timeout = '2s' AS $$
+DECLARE child record; dropped integer := 0;
+BEGIN
+  IF before > now() - interval '48 hours' THEN RAISE EXCEPTION 'samples of the last 48 hours are never dropped'; END IF;
+  FOR child IN SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+               JOIN pg_class p ON p.oid = i.inhparent
+               WHERE p.relname = parent AND parent LIKE 'telemetry\\_%' AND pg_get_userbyid(p.relowner) = current_user
+               AND (substring(pg_get_expr(c.relpartbound, c.oid) FROM $r$TO \\('([^']+)'$r$))::timestamptz <= before
+  LOOP EXECUTE format('DROP TABLE %I', child.relname); dropped := dropped + 1; END LOOP;
+  RETURN dropped;
+END $$;
+"""
+
+GUARDED: Final = (*SAMPLE_TABLES.values(), OTHER_TABLE, *ROLLUP_TABLES.values(), "telemetry_latest", "telemetry_dirty")
+"""Tables with a node_id whose rows follow the visibility of that node's home."""
+
+
+def everything_sql() -> list[str]:
+    """All statements of the first migration, in order."""
+    samples = [sample_table_sql(kind) for kind in Kind]
+    return [*samples, OTHER_TABLE_SQL, *map(rollup_table_sql, ROLLUP_TABLES.values()), LATEST_SQL, PARTITION_FUNCTIONS]
