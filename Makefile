@@ -1,0 +1,47 @@
+# make run     the complete portal on this machine; ARGS="--help" shows the options, PORT=8001 moves it
+# make test    every test; ARGS are pytest's
+# make lint    ruff, mypy, import contracts, migrations, Django's deployment checks
+PYTHON ?= python3
+BOOTSTRAP = $(PYTHON) -I xfra_portal/local/bootstrap.py
+BIN = .venv/bin
+
+.PHONY: run test lint clean requirements environment environment-dev
+
+run: environment
+	@exec $(BIN)/python -m xfra_portal.local $(ARGS)
+
+test: environment-dev
+	@exec $(BIN)/python -m pytest $(ARGS)
+
+lint: environment-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@echo "migrations are complete and production's deployment checks pass:"
+	@$(PRODUCTION) $(BIN)/python manage.py makemigrations --check --dry-run
+	@$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+# Throwaway values: nothing listens there, and the checks must not need anything to.
+PRODUCTION = XFRA_PROFILE=production \
+	SECRET_KEY="$$($(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(60))')" \
+	DATABASE_URL=postgres://xfra_app:unused@127.0.0.1:9/xfra \
+	DATABASE_OWNER_URL=postgres://xfra_owner:unused@127.0.0.1:9/xfra \
+	REDIS_URL=redis://127.0.0.1:9/0 ALLOWED_HOSTS=portal.example CSRF_TRUSTED_ORIGINS=https://portal.example
+
+environment:
+	@$(BOOTSTRAP) requirements.txt
+
+environment-dev:
+	@$(BOOTSTRAP) requirements.txt requirements-dev.txt
+
+requirements: environment-dev
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+		--custom-compile-command "make requirements" -o requirements.txt requirements.in
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+		--custom-compile-command "make requirements" -o requirements-dev.txt requirements-dev.in
+
+# Keeps .local, which holds data; a stack that runs must be stopped before that is deleted by hand.
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,154 @@
+"""The portal's plan: which servers, steps and processes make the complete local stack."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from xfra_portal.local.files import write_private
+from xfra_portal.local.plan import Plan, Process, Server, Step
+from xfra_portal.local.postgres import Postgres
+from xfra_portal.local.redis import Redis
+from xfra_portal.local.state import State
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says; see __main__.py."""
+
+    data_dir: Path
+    port: int
+    simulator: bool = True
+    seed: bool = True
+    seed_homes: int = 24
+    worker_concurrency: int = 3
+    servers_only: bool = False
+    durable: bool = True
+    crash_limit: int = 5
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def demo_file(self) -> Path:
+        return self.data_dir / "demo.json"
+
+
+def make_plan(options: Options) -> Plan:
+    state = State(options.data_dir / "state.json")
+    env = _environment(options, state)
+    if options.servers_only:
+        return Plan(options.data_dir, env, _servers(options, state), crash_limit=options.crash_limit)
+    return Plan(
+        data_dir=options.data_dir,
+        env=env,
+        servers=_servers(options, state),
+        steps=_steps(options),
+        processes=_processes(options),
+        ready_url=f"{options.url}/readyz",
+        crash_limit=options.crash_limit,
+        cwd=ROOT,
+        announce=lambda: _announcement(options),
+    )
+
+
+def _environment(options: Options, state: State) -> dict[str, str]:
+    """What every command gets. What the caller's environment already says about servers and secrets stays."""
+    given = {name: os.environ[name] for name in ("DATABASE_URL", "REDIS_URL") if name in os.environ}
+    if "DATABASE_URL" in given:
+        given["DATABASE_OWNER_URL"] = os.environ.get("DATABASE_OWNER_URL", given["DATABASE_URL"])
+    return {
+        "XFRA_PROFILE": os.environ.get("XFRA_PROFILE", "local"),
+        "XFRA_DATA_DIR": str(options.data_dir),
+        "SECRET_KEY": os.environ.get("SECRET_KEY") or state.secret("django"),
+        "PORT": str(options.port),
+        "PYTHONUNBUFFERED": "1",
+        **given,
+    }
+
+
+def _servers(options: Options, state: State) -> list[Server]:
+    """The embedded servers, less those that the environment replaces. Postgres first: it is the last to stop."""
+    servers: list[Server] = []
+    if "DATABASE_URL" not in os.environ:
+        log = options.data_dir / "log" / "postgres.log"
+        servers.append(Postgres(options.data_dir / "postgres", log, state, options.durable))
+    if "REDIS_URL" not in os.environ:
+        log = options.data_dir / "log" / "redis.log"
+        servers.append(Redis(options.data_dir / "redis", log, state, options.durable))
+    return servers
+
+
+def _manage(*arguments: str) -> list[str]:
+    return [sys.executable, str(ROOT / "manage.py"), *arguments]
+
+
+def _steps(options: Options) -> list[Step]:
+    stamp = options.data_dir / "static.stamp"
+    fingerprint = _static_fingerprint()
+    steps = [
+        Step("migrate", "bringing the database up to date", _manage("migrate_all")),
+        Step(
+            name="collectstatic",
+            doing="collecting static files",
+            command=_manage("collectstatic", "--noinput", "--clear", "-v", "0"),
+            is_needed=lambda: not stamp.exists() or stamp.read_text() != fingerprint,
+            done=lambda: write_private(stamp, fingerprint),
+        ),
+    ]
+    if options.seed:
+        seed = _manage("seed_demo", "--json", str(options.demo_file), "--url", options.url)
+        seed += ["--homes", str(options.seed_homes)]
+        steps.append(Step("seed", f"seeding {options.seed_homes} demo homes (the first time takes a while)", seed))
+    return steps
+
+
+def _static_fingerprint() -> str:
+    """Changes when a static file or a library that brings some does: collecting and compressing takes seconds."""
+    found = hashlib.sha256((ROOT / "requirements.txt").read_bytes())
+    for path in sorted(path for path in ROOT.glob("*/static/**/*") if path.is_file()):
+        status = path.stat()
+        found.update(f"{path.relative_to(ROOT)} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return found.hexdigest()
+
+
+def _processes(options: Options) -> list[Process]:
+    python = sys.executable
+    web = [python, "-m", "uvicorn", "xfra_portal.asgi:application", "--host", "127.0.0.1", "--port", str(options.port)]
+    web += ["--ws", "websockets", "--ws-per-message-deflate", "false", "--no-access-log", "--log-level", "warning"]
+    web += ["--timeout-graceful-shutdown", "3"]
+    celery = [python, "-m", "celery", "-A", "xfra_portal"]
+    worker = [*celery, "worker", "-Q", "ingest,default", "--concurrency", str(options.worker_concurrency)]
+    worker += ["-l", "WARNING", "--without-mingle", "--without-gossip"]
+    beat = [*celery, "beat", "--schedule", str(options.data_dir / "beat-schedule"), "-l", "WARNING"]
+    beat += ["--pidfile", ""]
+    processes = [
+        Process("web", web, stop_rank=1, stop_seconds=4),
+        Process("worker", worker, stop_rank=2, stop_seconds=6),
+        Process("beat", beat, stop_rank=2, stop_seconds=2),
+    ]
+    if options.simulator and options.seed:
+        simulator = _manage("simulate_fleet", "--push", options.url, "--nodes", str(options.demo_file))
+        simulator += ["--state", str(options.data_dir / "simulator")]
+        processes.append(Process("simulator", simulator, stop_rank=0, stop_seconds=2))
+    return processes
+
+
+def _announcement(options: Options) -> list[str]:
+    lines = ["", f"  The portal is at  {options.url}", ""]
+    try:
+        demo: Mapping[str, list[dict[str, str]]] = json.loads(options.demo_file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return lines
+    users = demo["users"]
+    width = max((len(user["email"]) for user in users), default=0)
+    lines += [f"    {user['email']:<{width}}  {user['password']}  ({user['role']})" for user in users]
+    return [*lines, "", "  Ctrl-C stops everything. Data and logs stay in " + str(options.data_dir), ""]
