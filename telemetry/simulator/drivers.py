@@ -12,7 +12,7 @@ import numpy as np
 
 from telemetry.simulator.household import Household
 from telemetry.simulator.noise import Floats, seeds_of, smooth, uniform
-from telemetry.simulator.profiles import Climate, HomeProfile
+from telemetry.simulator.profiles import GPUS_PER_NODE, WORKLOAD_OF_GPU, Climate, HomeProfile
 
 BLOCK_MINUTES: Final = 60
 _YEAR_DAYS: Final = 365.2425
@@ -22,12 +22,13 @@ _PLACE_DEGREES: Final[dict[Climate, tuple[float, float]]] = {"las_vegas": (36.2,
 
 @dataclass(frozen=True, slots=True)
 class Minute:
-    """The drivers of one minute; circuits (C, N), demand (3, N), the rest (N,)."""
+    """The drivers of one minute; circuits (C, N), demand (3, N), gpu_demand (N, 16), the rest (N,)."""
 
     circuit_watts: Floats
     outdoor_celsius: Floats
     solar_watts: Floats
     demand_ratio: Floats
+    gpu_demand_ratio: Floats
     battery_wish_watts: Floats
 
 
@@ -42,6 +43,7 @@ class Drivers:
         names = [profile.hostname for profile in profiles]
         self._seeds = seeds_of(names, "home", seed)
         self._region_seeds = seeds_of([profile.climate for profile in profiles], "region", seed)
+        self._preference = 0.07 * (uniform(self._seeds, 200, np.arange(GPUS_PER_NODE)[:, None]).T - 0.5)
         self._zones = [profile.timezone for profile in profiles]
         self._mean_celsius, self._season_celsius = _columns([_MEAN_CELSIUS[p.climate] for p in profiles])
         latitude, self._longitude_degrees = _columns([_PLACE_DEGREES[p.climate] for p in profiles])
@@ -72,10 +74,9 @@ class Drivers:
         circuits = self._household.circuit_watts(minute, local_s, outdoor)
         solar = self._solar_watts(utc_s)
         demand = self._demand_ratio(utc_s, local_s)
+        gpus = demand.transpose(0, 2, 1)[:, :, WORKLOAD_OF_GPU] + self._preference
         battery = self._battery_wish_watts(local_s)
-        return [
-            Minute(circuits[i], outdoor[i], solar[i], demand[i], battery[i]) for i in range(BLOCK_MINUTES)
-        ]
+        return [Minute(circuits[i], outdoor[i], solar[i], demand[i], gpus[i], battery[i]) for i in range(BLOCK_MINUTES)]
 
     def _utc_offset_seconds(self, at_s: int) -> Floats:
         instant = datetime.fromtimestamp(at_s, UTC)
@@ -116,8 +117,8 @@ class Drivers:
         lull = np.where(uniform(self._seeds, 80, utc_s // 5400) < 0.06, 0.6, 1.0)
         inference = (0.86 + 0.08 * np.cos(2 * np.pi * (hour - 14.0) / 24.0)) * lull
         inference = inference + 0.09 * smooth(self._seeds, 81, utc_s / 1500.0)
-        gaming = 0.55 + 0.38 * evening + 0.10 * smooth(self._seeds, 82, utc_s / 2400.0)
-        streaming = 0.52 + 0.36 * evening + 0.08 * smooth(self._seeds, 83, utc_s / 1800.0)
+        gaming = 0.72 + 0.22 * evening + 0.10 * smooth(self._seeds, 82, utc_s / 2400.0)
+        streaming = 0.68 + 0.26 * evening + 0.08 * smooth(self._seeds, 83, utc_s / 1800.0)
         return np.clip(np.stack((inference, gaming, streaming), axis=1), 0.04, 1.0)
 
     @staticmethod

@@ -86,6 +86,10 @@ class ActiveFaults:
     ecc: Booleans
     double_bit_errors: Floats
 
+    @property
+    def paused(self) -> Booleans:
+        return self.masks[FaultKind.HOST_PAUSE] | self.masks[FaultKind.OPERATOR_PAUSE]
+
 
 class FaultBoard:
     """Answers which faults hold at an instant; recomputed only when one begins or ends."""

@@ -12,7 +12,7 @@ from telemetry.simulator.drivers import Drivers, Minute
 from telemetry.simulator.faults import ActiveFaults, Fault, FaultBoard, FaultKind
 from telemetry.simulator.household import CIRCUITS, COOKTOP_WATTS, DRYER_WATTS, OVEN_WATTS, WATER_HEATER_WATTS
 from telemetry.simulator.machine import WATT_STEP, Machine
-from telemetry.simulator.noise import Booleans, Floats, seeds_of, uniform
+from telemetry.simulator.noise import Booleans, Floats, clamp, seeds_of, uniform
 from telemetry.simulator.profiles import HomeProfile
 from telemetry.simulator.readings import Readings, Snapshot
 from telemetry.simulator.state import FleetState, GpuRow, NodeRow
@@ -38,8 +38,17 @@ _PAUSES: Final = (
     (NodeRow.CURTAILED_HOST_PAUSE, FaultKind.HOST_PAUSE),
     (NodeRow.CURTAILED_OPERATOR, FaultKind.OPERATOR_PAUSE),
 )
+_FLAGS: Final = (
+    (NodeRow.LEAK, FaultKind.COOLANT_LEAK),
+    (NodeRow.TAMPER, FaultKind.TAMPER),
+    (NodeRow.LINE_OUT, FaultKind.INTERNET_OUTAGE),
+    (NodeRow.LINE_TROUBLE, FaultKind.INTERNET_TROUBLE),
+    (NodeRow.SILENT, FaultKind.SILENT),
+    (NodeRow.CURTAILED_OUTAGE, FaultKind.GRID_OUTAGE),
+    (NodeRow.CURTAILED_GRID_EVENT, FaultKind.GRID_EVENT),
+)
 _HEAT_RAMP_S: Final = 7200.0
-_HEAT_CELSIUS: Final = 44.5
+_HEAT_CELSIUS: Final = 45.5
 _FAST_FORWARD_FINE_S: Final = 3 * 86400.0
 _FAST_FORWARD_CAP_S: Final = 400 * 86400.0
 
@@ -67,10 +76,17 @@ class Fleet:
         seeds = seeds_of(self.hostnames, "home", seed)
         self._has_solar = np.array([float(profile.has_solar) for profile in self.profiles])
         self._reserve = np.array([profile.battery_reserve_ratio for profile in self.profiles])
+        self._air_conditioner_watts = np.array([profile.air_conditioner_watts for profile in self.profiles])
+        self._ev_charger_watts = np.array([profile.ev_charger_watts for profile in self.profiles])
         self.state = state or FleetState.installed(seeds, self._has_solar, BATTERY_JOULES)
         self._drivers = Drivers(self.profiles, seed)
         self._machine = Machine(seeds, self.state)
         self._flicker = 0.94 + 0.12 * uniform(seeds, 300, np.arange(997)[:, None])
+        self._demand = np.zeros((len(_SESSIONS_AT_FULL), len(self.profiles)))
+        self._flows = np.zeros((6, len(self.profiles)))
+        self._faults: ActiveFaults | None = None
+        self._ceiling_watts = np.full(len(self.profiles), NODE_MAX_WATTS)
+        self._serves = np.ones(len(self.profiles), dtype=np.bool_)
         self.readings = Readings(self.profiles, seeds)
 
     @property
@@ -99,73 +115,79 @@ class Fleet:
             raise ValueError(f"a step lasts up to 900 s, not {dt_s}")
         self.at_s += dt_s
         minute, faults = self._drivers.at(self.at_s), self.board.at(self.at_s)
-        node, gpu = self.state.node, self.state.gpu
-        out = faults.masks[FaultKind.GRID_OUTAGE]
-        paused = faults.masks[FaultKind.HOST_PAUSE] | faults.masks[FaultKind.OPERATOR_PAUSE]
-        self._surround(minute, faults)
-        home = self._load_home(minute, faults, out)
-        np.logical_not(faults.off_bus | out[:, None], out=gpu[GpuRow.PRESENT], casting="unsafe")
-        serving = ~(out | paused | faults.masks[FaultKind.INTERNET_OUTAGE])
-        requested = self._machine.request(self.at_s, minute.demand_ratio, serving, faults)
-        ceiling = np.where(out, 0.0, np.where(paused, IDLE_LIMIT_WATTS, NODE_MAX_WATTS))
-        ceiling[faults.masks[FaultKind.GRID_EVENT] & ~out & ~paused] = GRID_EVENT_LIMIT_WATTS
-        requested = np.minimum(requested, ceiling)
+        if faults is not self._faults:
+            self._change_faults(faults)
+        gpu_demand = self._surround(minute, faults)
+        home = self._load_home(minute, faults)
+        requested = np.minimum(self._machine.request(self.at_s, gpu_demand), self._ceiling_watts)
         solar = _whole_steps(minute.solar_watts)
-        battery = self._plan_battery(dt_s, minute, home, solar, requested, out)
-        if out.any():
-            solar, battery, home = self._island(dt_s, out, solar, battery, home)
+        battery = self._plan_battery(dt_s, minute, home, solar, requested)
+        if FaultKind.GRID_OUTAGE in faults.any_of:
+            solar, battery, home = self._island(dt_s, faults.masks[FaultKind.GRID_OUTAGE], solar, battery, home)
         spare = np.maximum(USABLE_WATTS + solar - home - battery, 0.0)
-        allowed = _whole_steps(np.minimum(spare, ceiling))
-        watts = self._machine.run(dt_s, allowed, ~out)
+        allowed = _whole_steps(np.minimum(spare, self._ceiling_watts))
+        watts = self._machine.run(dt_s, allowed)
+        node = self.state.node
         # A ceiling set by a pause or the utility is not the home's doing.
-        node[NodeRow.CURTAILED_HEADROOM] *= spare < ceiling
+        node[NodeRow.CURTAILED_HEADROOM] *= spare < self._ceiling_watts
         node[NodeRow.NODE_LIMIT_WATTS] = allowed
         self._meter(dt_s, home, watts, battery, solar)
-        self._serve(dt_s, minute, faults, serving)
+        self._serve(dt_s, faults)
 
-    def _surround(self, minute: Minute, faults: ActiveFaults) -> None:
-        node, gpu, masks = self.state.node, self.state.gpu, faults.masks
-        outdoor = minute.outdoor_celsius
-        if FaultKind.HEAT in faults.any_of:
-            ramp = np.clip((self.at_s - faults.heat_since_s) / _HEAT_RAMP_S, 0.0, 1.0)
-            outdoor = outdoor + ramp * np.maximum(_HEAT_CELSIUS - outdoor, 0.0)
-        node[NodeRow.OUTDOOR_CELSIUS] = outdoor
-        node[NodeRow.LEAK] = masks[FaultKind.COOLANT_LEAK]
-        node[NodeRow.TAMPER] = masks[FaultKind.TAMPER]
-        node[NodeRow.LINE_OUT] = masks[FaultKind.INTERNET_OUTAGE]
-        node[NodeRow.LINE_TROUBLE] = masks[FaultKind.INTERNET_TROUBLE]
-        node[NodeRow.SILENT] = masks[FaultKind.SILENT]
-        node[NodeRow.GRID_UP] = ~masks[FaultKind.GRID_OUTAGE]
-        node[NodeRow.CURTAILED_OUTAGE] = masks[FaultKind.GRID_OUTAGE]
-        node[NodeRow.CURTAILED_GRID_EVENT] = masks[FaultKind.GRID_EVENT]
+    def _change_faults(self, faults: ActiveFaults) -> None:
+        """Take over what begins or ends; between two changes none of this has to be written again."""
+        node, masks = self.state.node, faults.masks
+        out, paused = masks[FaultKind.GRID_OUTAGE], faults.paused
+        for row, kind in _FLAGS:
+            node[row] = masks[kind]
         for row, kind in _PAUSES:
             # Each pause and each resumption is a new desired state that the node has applied.
             node[NodeRow.DESIRED_VERSION] += node[row] != masks[kind]
             node[row] = masks[kind]
-        gpu[GpuRow.XID] = faults.xid
-        gpu[GpuRow.DOUBLE_BIT_ERRORS] = faults.double_bit_errors
+        node[NodeRow.GRID_UP] = ~out
+        self._ceiling_watts = np.where(out, 0.0, np.where(paused, IDLE_LIMIT_WATTS, NODE_MAX_WATTS))
+        self._ceiling_watts[masks[FaultKind.GRID_EVENT] & ~out & ~paused] = GRID_EVENT_LIMIT_WATTS
+        self._serves = ~(out | paused | masks[FaultKind.INTERNET_OUTAGE])
+        self._machine.apply(faults)
+        self._faults = faults
 
-    def _load_home(self, minute: Minute, faults: ActiveFaults, out: Booleans) -> Floats:
+    def _surround(self, minute: Minute, faults: ActiveFaults) -> Floats:
+        """Weather and demand around the nodes; returns what is asked of each GPU, (N, 16)."""
+        outdoor, self._demand, gpu_demand = minute.outdoor_celsius, minute.demand_ratio, minute.gpu_demand_ratio
+        if FaultKind.HEAT in faults.any_of:
+            ramp = clamp((self.at_s - faults.heat_since_s) / _HEAT_RAMP_S, 0.0, 1.0)
+            outdoor = outdoor + ramp * np.maximum(_HEAT_CELSIUS - outdoor, 0.0)
+            # A hot afternoon is a busy one, or heat would hide behind a lull.
+            least = 0.92 * faults.masks[FaultKind.HEAT]
+            self._demand = np.maximum(self._demand, least)
+            gpu_demand = np.maximum(gpu_demand, least[:, None])
+        self.state.node[NodeRow.OUTDOOR_CELSIUS] = outdoor
+        return gpu_demand
+
+    def _load_home(self, minute: Minute, faults: ActiveFaults) -> Floats:
         circuit = self.state.circuit
         np.multiply(minute.circuit_watts, self._flicker[int(self.at_s) % 997], out=circuit)
         if FaultKind.OVEN in faults.any_of:
             baking = faults.masks[FaultKind.OVEN]
+            # The oven comes on when the car charges and everything else runs: then there is nothing to spare.
+            circuit[_AIR, baking] = self._air_conditioner_watts[baking]
             circuit[_OVEN, baking] = OVEN_WATTS
             circuit[_COOKTOP, baking] = COOKTOP_WATTS
             circuit[_DRYER, baking] = DRYER_WATTS
             circuit[_WATER, baking] = WATER_HEATER_WATTS
-            circuit[_EV, baking] = np.array([profile.ev_charger_watts for profile in self.profiles])[baking]
-        if out.any():
+            circuit[_EV, baking] = self._ev_charger_watts[baking]
+        if FaultKind.GRID_OUTAGE in faults.any_of:
+            out = faults.masks[FaultKind.GRID_OUTAGE]
             # On battery the panel sheds what a battery cannot carry for long.
-            circuit[np.ix_([_OVEN, _DRYER, _EV, _WATER], out)] = 0.0
+            for shed in (_OVEN, _DRYER, _EV, _WATER):
+                circuit[shed, out] = 0.0
             circuit[_AIR, out] *= 0.5
-        np.floor(circuit / WATT_STEP, out=circuit)
-        np.multiply(circuit, WATT_STEP, out=circuit)
-        return np.asarray(circuit.sum(axis=0))
+        circuit *= 1.0 / WATT_STEP
+        np.floor(circuit, out=circuit)
+        circuit *= WATT_STEP
+        return np.asarray(np.add.reduce(circuit, axis=0))
 
-    def _plan_battery(
-        self, dt_s: float, minute: Minute, home: Floats, solar: Floats, requested: Floats, out: Booleans
-    ) -> Floats:
+    def _plan_battery(self, dt_s: float, minute: Minute, home: Floats, solar: Floats, requested: Floats) -> Floats:
         """Watts into the battery (N,): charging waits for the home and the node, discharging covers the home only."""
         stored = self.state.node[NodeRow.STORED_JOULES]
         wish = minute.battery_wish_watts
@@ -198,20 +220,22 @@ class Fleet:
         node[NodeRow.NODE_WATTS] = watts
         node[NodeRow.BATTERY_WATTS] = battery
         node[NodeRow.SOLAR_WATTS] = solar
-        into, out_of = np.maximum(battery, 0.0), np.maximum(-battery, 0.0)
-        node[NodeRow.SITE_IMPORT_JOULES] += np.maximum(site, 0.0) * dt_s
-        node[NodeRow.SITE_EXPORT_JOULES] += np.maximum(-site, 0.0) * dt_s
-        node[NodeRow.NODE_JOULES] += watts * dt_s
-        node[NodeRow.BATTERY_IN_JOULES] += into * dt_s
-        node[NodeRow.BATTERY_OUT_JOULES] += out_of * dt_s
-        node[NodeRow.SOLAR_JOULES] += solar * dt_s
-        node[NodeRow.STORED_JOULES] += (into * ONE_WAY_EFFICIENCY - out_of / ONE_WAY_EFFICIENCY) * dt_s
+        flows = self._flows
+        np.maximum(site, 0.0, out=flows[0])
+        np.maximum(-site, 0.0, out=flows[1])
+        flows[2] = watts
+        np.maximum(battery, 0.0, out=flows[3])
+        np.maximum(-battery, 0.0, out=flows[4])
+        flows[5] = solar
+        flows *= dt_s
+        node[NodeRow.SITE_IMPORT_JOULES : NodeRow.SOLAR_JOULES + 1] += flows
+        node[NodeRow.STORED_JOULES] += flows[3] * ONE_WAY_EFFICIENCY - flows[4] / ONE_WAY_EFFICIENCY
 
-    def _serve(self, dt_s: float, minute: Minute, faults: ActiveFaults, serving: Booleans) -> None:
+    def _serve(self, dt_s: float, faults: ActiveFaults) -> None:
         """Sessions and requests follow what the GPUs can really do; counters of the GPUs follow their work."""
         node, gpu = self.state.node, self.state.gpu
-        speed = node[NodeRow.SPEED_RATIO] * serving
-        sessions = np.rint(minute.demand_ratio * _SESSIONS_AT_FULL * speed)
+        speed = node[NodeRow.SPEED_RATIO] * self._serves
+        sessions = np.rint(self._demand * _SESSIONS_AT_FULL * speed)
         node[NodeRow.INFERENCE_SESSIONS : NodeRow.STREAMING_SESSIONS + 1] = sessions
         served = sessions * _REQUESTS_PER_SESSION_S * dt_s
         failed = 0.0006 + 0.02 * node[NodeRow.LINE_TROUBLE]

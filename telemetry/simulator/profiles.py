@@ -15,6 +15,9 @@ Climate = Literal["las_vegas", "phoenix"]
 Generation = Literal["legacy", "base_units"]
 
 GPUS_PER_NODE: Final = 16
+WORKLOAD_OF_GPU: Final = np.array([0] * 10 + [1] * 4 + [2] * 2)
+"""Which workload class each GPU slot serves: ten for inference, four for gaming, two for streaming."""
+
 TIMEZONES: Final[dict[Climate, str]] = {"las_vegas": "America/Los_Angeles", "phoenix": "America/Phoenix"}
 _INTERNET_PROVIDERS: Final[dict[Climate, tuple[str, ...]]] = {
     "las_vegas": ("Mojave Fiber", "Silver State Fiber"),

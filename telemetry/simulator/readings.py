@@ -13,9 +13,8 @@ import numpy as np
 
 from telemetry.catalogue import BY_NAME, COLUMNS, CURTAIL_REASONS, WORKLOAD_CLASSES, Kind
 from telemetry.simulator.household import CIRCUITS
-from telemetry.simulator.machine import WORKLOAD_OF_GPU
 from telemetry.simulator.noise import Booleans, Floats, Seeds, smooth, uniform
-from telemetry.simulator.profiles import GPUS_PER_NODE, HomeProfile
+from telemetry.simulator.profiles import GPUS_PER_NODE, WORKLOAD_OF_GPU, HomeProfile
 from telemetry.simulator.state import FleetState, GpuRow, NodeRow
 
 MIB: Final = float(1 << 20)
@@ -268,7 +267,7 @@ class Readings:
 
 def _by_workload(inference: float, gaming: float, streaming: float) -> Floats:
     """One value per GPU slot, (16,), by the workload it serves."""
-    return np.array([inference, gaming, streaming])[WORKLOAD_OF_GPU]
+    return np.asarray(np.array([inference, gaming, streaming])[WORKLOAD_OF_GPU])
 
 
 def _millionths(values: Floats) -> Floats:
