@@ -68,8 +68,8 @@ class Drivers:
 
     def _compute(self, first_minute: int) -> list[Minute]:
         minute = np.arange(first_minute, first_minute + BLOCK_MINUTES, dtype=np.int64)[:, None]
-        utc_s = minute * 60.0
-        local_s = utc_s + self._utc_offset_seconds(first_minute * 60)
+        utc_s = np.asarray(minute * 60.0, dtype=np.float64)
+        local_s: Floats = utc_s + self._utc_offset_seconds(first_minute * 60)
         outdoor = self._outdoor_celsius(utc_s, local_s)
         circuits = self._household.circuit_watts(minute, local_s, outdoor)
         solar = self._solar_watts(utc_s)

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from telemetry.catalogue import COLUMNS, Column, Kind, Shape
+from telemetry.catalogue import COLUMNS, Kind, Shape
 from telemetry.simulator.fleet import Fleet
 from telemetry.simulator.household import CIRCUITS
 from telemetry.simulator.noise import Floats, Integers
 from telemetry.simulator.profiles import GPUS_PER_NODE
 from telemetry.simulator.readings import Tables
-from telemetry.simulator.rollup import KindRollup, Stats
+from telemetry.simulator.rollup import Buckets, Narrow, Stats, coarser, from_samples, split, stats_of
 from telemetry.simulator.state import GpuRow, NodeRow
 
 STEP_S: Final = 60.0
 _HOUR_S, _DAY_S = 3600.0, 86400.0
+_SHAPES: Final = {kind: [column.shape for column in COLUMNS[kind]] for kind in Kind}
 _SUBJECTS: Final = {
     Kind.NODE: [""],
     Kind.GPU: [str(gpu) for gpu in range(GPUS_PER_NODE)],
@@ -64,15 +64,13 @@ def generate_history(
     fleet.fast_forward(until_s - days * _DAY_S)
     raw_from_s = until_s - raw_minutes * 60.0
     recorder = _Recorder(fleet)
-    makers = {(resolution, kind): _BlockMaker(resolution, kind) for resolution in (3600, 900, 60, 0) for kind in Kind}
+    kinds = [_KindHistory(kind, until_s - fine_days * _DAY_S, raw_from_s) for kind in Kind]
     while fleet.at_s < until_s:
         at_s, tables = recorder.record(_next_hour(fleet.at_s, until_s), raw_from_s, raw_step_seconds)
-        last_hour = fleet.at_s >= until_s
-        for (resolution, _), maker in makers.items():
-            from_s = {60: until_s - fine_days * _DAY_S, 0: raw_from_s}.get(resolution, 0.0)
-            yield from maker.feed(at_s, tables, from_s)
-            if last_hour:
-                yield from maker.finish()
+        for kind in kinds:
+            yield from kind.feed(at_s, tables)
+    for kind in kinds:
+        yield from kind.finish()
 
 
 def _next_hour(at_s: float, until_s: float) -> float:
@@ -101,7 +99,7 @@ class _Recorder:
 
     def _instants(self, end_s: float, raw_from_s: float, raw_step_s: float) -> Floats:
         """Whole minutes, then whole raw steps, up to but without the end of an hour; `until` itself is included."""
-        instants = []
+        instants: list[float] = []
         at_s = self._fleet.at_s
         while True:
             step_s = raw_step_s if at_s >= raw_from_s - 1e-6 else STEP_S
@@ -114,41 +112,64 @@ class _Recorder:
         return np.array(instants)
 
 
-class _BlockMaker:
+class _Shelf:
     """Collects the buckets of one resolution and kind into blocks of bounded size."""
 
-    def __init__(self, resolution: int, kind: Kind) -> None:
+    def __init__(self, resolution: int, kind: Kind, hours_held: int) -> None:
         self._resolution = resolution
         self._kind = kind
-        self._columns: tuple[Column, ...] = COLUMNS[kind]
-        self._rollup = KindRollup([column.shape for column in self._columns])
-        self._parts: list[tuple[Integers, list[Stats]]] = []
+        self._hours_held = hours_held
+        self._parts: list[Buckets] = []
+        self._before: Floats | None = None
 
-    def feed(self, at_s: Floats, tables: Tables, from_s: float) -> Iterator[HistoryBlock]:
-        table = self._table(tables)
-        if self._resolution == 0:
-            if at_s[-1] >= from_s:
-                yield self._instants(at_s[at_s >= from_s], table[at_s >= from_s])
-            return
-        if self._resolution == 60 and at_s[-1] < from_s:
-            self._rollup.skip(table)
-            return
-        starts_s, stats = self._rollup.buckets(at_s, table, self._resolution)
-        self._parts.append((starts_s, stats))
-        held = len(self._parts)
-        if self._resolution == 60 or held >= 24:
-            yield from self.finish()
+    def pass_by(self, counter: Floats) -> None:
+        """Take note of where counters (T, counters, N, S) stand without making buckets."""
+        known = counter[-1] if self._before is None else np.where(np.isnan(counter[-1]), self._before, counter[-1])
+        self._before = known
 
-    def finish(self) -> Iterator[HistoryBlock]:
+    def add(self, buckets: Buckets) -> Iterator[HistoryBlock]:
+        self._parts.append(buckets)
+        if len(self._parts) >= self._hours_held:
+            yield from self.empty()
+
+    def empty(self) -> Iterator[HistoryBlock]:
         """What has been collected, if anything."""
         if not self._parts:
             return
-        at_ms = np.concatenate([starts for starts, _ in self._parts]) * 1000
-        columns = {
-            column.name: Stats.joined([stats[column.code] for _, stats in self._parts]) for column in self._columns
-        }
+        buckets = Buckets.joined(self._parts)
         self._parts = []
-        yield HistoryBlock(self._resolution, self._kind, at_ms, columns, _SUBJECTS[self._kind])
+        stats, self._before = stats_of(buckets, self._before, _SHAPES[self._kind])
+        columns = {column.name: one for column, one in zip(COLUMNS[self._kind], stats, strict=True)}
+        yield HistoryBlock(self._resolution, self._kind, buckets.start_s * 1000, columns, _SUBJECTS[self._kind])
+
+
+class _KindHistory:
+    """Rolls up one kind hour by hour, each resolution from the next finer one."""
+
+    def __init__(self, kind: Kind, fine_from_s: float, raw_from_s: float) -> None:
+        self._kind = kind
+        self._fine_from_s = fine_from_s
+        self._raw_from_s = raw_from_s
+        self._shelves = {3600: _Shelf(3600, kind, 24), 900: _Shelf(900, kind, 24), 60: _Shelf(60, kind, 1)}
+
+    def feed(self, at_s: Floats, tables: Tables) -> Iterator[HistoryBlock]:
+        gauge, counter = split(self._table(tables), _SHAPES[self._kind])
+        if at_s[-1] >= self._raw_from_s:
+            late = at_s >= self._raw_from_s
+            yield self._instants(at_s[late], gauge[late], counter[late])
+        if at_s[-1] >= self._fine_from_s:
+            minutes = from_samples(at_s, gauge, counter, 60)
+            yield from self._shelves[60].add(minutes)
+            quarters = coarser(minutes, 900)
+        else:
+            self._shelves[60].pass_by(counter)
+            quarters = from_samples(at_s, gauge, counter, 900)
+        yield from self._shelves[900].add(quarters)
+        yield from self._shelves[3600].add(coarser(quarters, 3600))
+
+    def finish(self) -> Iterator[HistoryBlock]:
+        for shelf in self._shelves.values():
+            yield from shelf.empty()
 
     def _table(self, tables: Tables) -> Floats:
         """The columns of this kind as (T, columns, N, S)."""
@@ -158,12 +179,13 @@ class _BlockMaker:
             return tables.gpu
         return tables.circuit.transpose(0, 2, 1)[:, None]
 
-    def _instants(self, at_s: Floats, table: Floats) -> HistoryBlock:
-        columns = {column.name: Stats(last=_narrow(table[:, column.code], column.shape)) for column in self._columns}
+    def _instants(self, at_s: Floats, gauge: Narrow, counter: Floats) -> HistoryBlock:
+        gauges, counters = iter(range(gauge.shape[1])), iter(range(counter.shape[1]))
+        columns = {
+            column.name: Stats(
+                last=counter[:, next(counters)] if column.shape is Shape.COUNTER else gauge[:, next(gauges)]
+            )
+            for column in COLUMNS[self._kind]
+        }
         at_ms = np.rint(at_s * 1000.0).astype(np.int64)
         return HistoryBlock(0, self._kind, at_ms, columns, _SUBJECTS[self._kind])
-
-
-def _narrow(values: Floats, shape: Shape) -> npt.NDArray[np.float32] | Floats:
-    """Gauges and flags are float32 everywhere; a counter needs every digit."""
-    return values if shape is Shape.COUNTER else values.astype(np.float32)

@@ -93,7 +93,7 @@ class Household:
 
     def _water_heater(self, minute: Integers, hour: Floats) -> Floats:
         busy = 0.32 * _bump(hour, 7.0, 1.2) + 0.45 * _bump(hour, 19.0, 1.8) + 0.05
-        return WATER_HEATER_WATTS * (uniform(self._seeds, 60, minute // 10) < busy)
+        return np.asarray(WATER_HEATER_WATTS * (uniform(self._seeds, 60, minute // 10) < busy), dtype=np.float64)
 
     def _lights(self, minute: Integers, hour: Floats, day: Floats) -> Floats:
         shape = 260.0 + 900.0 * _bump(hour, 20.0, 2.6) + 420.0 * _bump(hour, 7.2, 1.3) + 160.0 * _bump(hour, 13.0, 3.0)

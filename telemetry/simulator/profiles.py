@@ -73,5 +73,7 @@ def _profile(hostname: str, seed: int, generation: Generation | Literal["mixed"]
 
 def gpu_uuids(hostname: str, seed: int) -> list[str]:
     """The 16 GPU UUIDs of a node, in slot order, as NVIDIA prints them."""
-    halves = [(seed_of("gpu", seed, hostname, slot), seed_of("board", seed, hostname, slot)) for slot in range(GPUS_PER_NODE)]
+    halves = [
+        (seed_of("gpu", seed, hostname, slot), seed_of("board", seed, hostname, slot)) for slot in range(GPUS_PER_NODE)
+    ]
     return [f"GPU-{uuid.UUID(int=(high << 64) | low, version=4)}" for high, low in halves]

@@ -17,8 +17,8 @@ from telemetry.simulator.live import LiveFleet
 from telemetry.simulator.profiles import Generation, gpu_uuids, profiles_for
 from telemetry.simulator.push import Pusher, PushTotals
 from telemetry.simulator.scenario import SMALLEST_STORY, default_scenario, parse_fault, rotating_faults
-from telemetry.simulator.serve import MetricsServer
 from telemetry.simulator.series import NodeSeries
+from telemetry.simulator.serve import MetricsServer
 
 _SAVE_EVERY_S: Final = 30.0
 _REPORT_EVERY_S: Final = 30.0

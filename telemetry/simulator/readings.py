@@ -100,7 +100,7 @@ class Readings:
         self._dice = uniform(seeds, 400, slots).T
         rows = np.arange(_JITTER_ROWS * GPUS_PER_NODE)[:, None]
         jitter = uniform(seeds, 401, rows).reshape(_JITTER_ROWS, GPUS_PER_NODE, len(seeds))
-        self._jitter = np.ascontiguousarray(jitter.transpose(0, 2, 1)).astype(np.float32)
+        self._jitter: Floats = np.ascontiguousarray(jitter.transpose(0, 2, 1))
         self._no_solar = np.array([not profile.has_solar for profile in profiles])
         self._reserve = np.array([profile.battery_reserve_ratio for profile in profiles])
         self._upload_plan = np.array([profile.upload_plan_bits_per_second for profile in profiles])
@@ -231,9 +231,9 @@ class Readings:
         put["sm_occupancy_ratio"] = _millionths(active * 0.55)
         put["throttle_reasons"] = gpu[:, GpuRow.THROTTLE_REASONS]
         put["xid"] = gpu[:, GpuRow.XID]
-        put["performance_state"] = np.where(busy, 0.0, 8.0)
+        put["performance_state"] = np.where(busy, 0.0, 8.0).astype(np.float64)
         put["slowdown_temperature_celsius"] = 92.0
-        put["pcie_link_generation"] = np.where(busy, 5.0, 1.0)
+        put["pcie_link_generation"] = np.where(busy, 5.0, 1.0).astype(np.float64)
         put["pcie_link_width"] = 16.0
 
     def _derive_gpu_memory(self, put: _Writer, gpu: Floats) -> None:

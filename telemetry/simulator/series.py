@@ -70,7 +70,7 @@ class NodeSeries:
             (snapshot.node_table[:, home], snapshot.gpu_table[:, home].ravel(), snapshot.circuit_table[:, home])
         )
         values = flat[self._positions] / self._scales
-        return np.where(self._whole, np.rint(values), values)
+        return np.asarray(np.where(self._whole, np.rint(values), values))
 
     def labels_of(self, index: int, value: float) -> LabelPairs:
         """Labels of a series; a new XID is a new series, because its code is among them."""

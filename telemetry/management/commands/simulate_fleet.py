@@ -22,7 +22,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--nodes", type=Path, help="JSON with hostnames and tokens")
         parser.add_argument("--hostname", action="append", default=[], help="serve this node without a token")
-        parser.add_argument("--push", metavar="URL", help="portal that receives remote-write, e.g. http://127.0.0.1:8000")
+        parser.add_argument(
+            "--push", metavar="URL", help="portal that receives remote-write, e.g. http://127.0.0.1:8000"
+        )
         parser.add_argument("--serve", type=int, metavar="PORT", help="serve /metrics for a Prometheus to scrape")
         parser.add_argument("--host", default="127.0.0.1", help="address to serve on")
         parser.add_argument("--interval", type=float, default=2.0, help="seconds between two samples of a node")
