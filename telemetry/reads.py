@@ -6,21 +6,61 @@ units with aware UTC instants. Absence stays absence: None, never zero.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
-from telemetry.catalogue import Kind
-from telemetry.readings import Energy, History, NodeLatest, NodeStatus, StateSpan
+from django.utils import timezone
+
+from homes.models import Gpu
+from telemetry import latest as latest_values
+from telemetry.catalogue import BY_NAME, ENERGY_REGISTERS, Kind
+from telemetry.models import Circuit, NodeStateSpan, NodeStatusRow
+from telemetry.node_state import Cause, State
+from telemetry.range_reads import choose_step, read_history, read_registers
+from telemetry.readings import Cell, Energy, GpuLatest, History, NodeLatest, NodeStatus, StateSpan
+
+_NEVER: Final = NodeStatus(State.UNKNOWN, Cause.NEVER_HEARD, None, None)
+_USUAL_SECONDS: Final = 600.0
+_usual: dict[int, tuple[float, float | None]] = {}
 
 
 def latest(node_ids: Iterable[int]) -> dict[int, NodeLatest]:
     """Latest values and state of each node; a node never heard of is there with no cells."""
-    raise NotImplementedError
+    ids = list(node_ids)
+    status, heard = _statuses(ids)
+    states = latest_values.read(ids)
+    gpus: dict[int, list[GpuLatest]] = {node_id: [] for node_id in ids}
+    for gpu in Gpu.objects.filter(node__in=ids, gone_at__isnull=True).order_by("node", "slot", "pk"):
+        state = states.get((gpu.node_id, Kind.GPU, gpu.pk))
+        gpus[gpu.node_id].append(GpuLatest(gpu.pk, gpu.uuid, gpu.slot, state.cells(Kind.GPU) if state else {}))
+    circuits: dict[int, dict[str, Cell]] = {node_id: {} for node_id in ids}
+    for circuit in Circuit.objects.filter(node__in=ids):
+        state = states.get((circuit.node_id, Kind.CIRCUIT, circuit.pk))
+        if state and (cell := state.cells(Kind.CIRCUIT).get("power_watts")):
+            circuits[circuit.node_id][circuit.name] = cell
+    found = {}
+    for node_id in ids:
+        own = states.get((node_id, Kind.NODE, 0))
+        cells = own.cells(Kind.NODE) if own else {}
+        found[node_id] = NodeLatest(
+            node_id, status[node_id], heard[node_id], cells, tuple(gpus[node_id]), circuits[node_id]
+        )
+    return found
 
 
 def statuses(node_ids: Iterable[int]) -> dict[int, NodeStatus]:
     """Just the state of each node."""
-    raise NotImplementedError
+    return _statuses(list(node_ids))[0]
+
+
+def _statuses(ids: list[int]) -> tuple[dict[int, NodeStatus], dict[int, datetime | None]]:
+    status, heard = dict.fromkeys(ids, _NEVER), dict[int, datetime | None].fromkeys(ids)
+    for row in NodeStatusRow.objects.filter(node__in=ids):
+        status[row.node_id] = NodeStatus(State(row.state), Cause(row.cause), row.since, row.as_of)
+        heard[row.node_id] = row.heard_at
+    return status, heard
 
 
 def history(
@@ -37,24 +77,64 @@ def history(
     `subjects` limits GPUs (by UUID) or circuits (by name). The coarsest stored resolution that still
     gives the step is read. Raises ValueError for an unknown column, an empty range or > 5,000 buckets.
     """
-    raise NotImplementedError
+    unknown = [name for name in columns if name not in BY_NAME[kind]]
+    if unknown:
+        raise ValueError(f"unknown metric {unknown[0]}; known are {', '.join(sorted(BY_NAME[kind]))}")
+    if end <= start:
+        raise ValueError("end must be after start")
+    step = choose_step(start, end, step_seconds)
+    wanted = [BY_NAME[kind][name] for name in columns]
+    return read_history(node_id, kind, wanted, start, end, step, _subject_ids(node_id, kind, subjects))
+
+
+def _subject_ids(node_id: int, kind: Kind, subjects: Sequence[str] | None) -> dict[int, str]:
+    """Names of the subjects to read, by id, in display order."""
+    if kind is Kind.NODE:
+        return {0: ""}
+    if kind is Kind.GPU:
+        found = {gpu.pk: gpu.uuid for gpu in Gpu.objects.filter(node=node_id).order_by("slot", "pk")}
+    else:
+        found = {circuit.pk: circuit.name for circuit in Circuit.objects.filter(node=node_id).order_by("name")}
+    return {pk: name for pk, name in found.items() if subjects is None or name in subjects}
 
 
 def energy(node_id: int, start: datetime, end: datetime) -> Energy:
-    """Watt-hours by register in [start, end) from the registers' reset-aware increase."""
-    raise NotImplementedError
+    """Watt-hours by register in [start, end): what the registers themselves moved, also across gaps."""
+    return energy_by_bucket(node_id, [start, end])[0]
 
 
 def energy_by_bucket(node_id: int, edges: Sequence[datetime]) -> list[Energy]:
-    """`energy` between each pair of neighbouring edges (local midnights, say), in one read."""
-    raise NotImplementedError
+    """`energy` between each pair of neighbouring edges (local midnights, say), in one read.
+
+    Energy that flowed during a gap is counted where the register is heard again, and lowers `covered_ratio`.
+    """
+    return read_registers(node_id, ENERGY_REGISTERS, edges)
 
 
 def state_spans(node_id: int, start: datetime, end: datetime) -> list[StateSpan]:
     """The node's states that overlap [start, end), oldest first."""
-    raise NotImplementedError
+    spans = NodeStateSpan.objects.filter(node=node_id, started_at__lt=end).exclude(ended_at__lte=start)
+    return [
+        StateSpan(State(span.state), Cause(span.cause), span.started_at, span.ended_at)
+        for span in spans.order_by("started_at")
+    ]
 
 
-def usual_home_watts(node_id: int, now: datetime) -> float | None:
-    """The household's mean draw in the same three hours of the day over the last week; None without data."""
-    raise NotImplementedError
+def usual_home_watts(node_id: int, now: datetime | None = None) -> float | None:
+    """The household's mean draw in the same three hours of the day over the last week; None without data.
+
+    Remembered for ten minutes: it is a habit, not a measurement.
+    """
+    held = _usual.get(node_id)
+    if held and time.monotonic() - held[0] < _USUAL_SECONDS:
+        return held[1]
+    at = now or timezone.now()
+    found = history(node_id, Kind.NODE, ["home_power_watts"], at - timedelta(days=7), at, 3600)
+    values = [
+        value
+        for bucket, value in zip(found.at, found.series[0].average, strict=True)
+        if value is not None and (bucket.astimezone(UTC).hour - at.astimezone(UTC).hour) % 24 in (0, 1, 23)
+    ]
+    usual = sum(values) / len(values) if values else None
+    _usual[node_id] = (time.monotonic(), usual)
+    return usual

@@ -12,3 +12,10 @@ os.environ.setdefault("XFRA_ACCESS", "system")
 app = Celery("xfra_portal")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+app.conf.beat_schedule = {
+    "wake": {"task": "telemetry.tasks.wake", "schedule": 5.0, "options": {"expires": 5, "queue": "ingest"}},
+    "watch-silence": {"task": "telemetry.tasks.watch_silence", "schedule": 5.0, "options": {"expires": 5}},
+    "roll-up": {"task": "telemetry.tasks.roll_up", "schedule": 30.0, "options": {"expires": 30}},
+    "keep-partitions": {"task": "telemetry.tasks.keep_partitions", "schedule": 3600.0, "options": {"expires": 600}},
+}

@@ -1,0 +1,65 @@
+"""System checks: what a deployment gets wrong most often, each naming its remedy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+
+from xfra_portal import environment
+
+
+@register()
+def addresses_are_given(**kwargs: Any) -> list[CheckMessage]:
+    """Without these nothing works, and a default would only hide it."""
+    needed = {
+        "DATABASE_URL": environment.DATABASE_URL,
+        "DATABASE_OWNER_URL": environment.DATABASE_OWNER_URL,
+        "REDIS_URL": environment.REDIS_URL,
+    }
+    return [
+        Error(f"{name} is not set.", hint=f"Set {name}, or run `make run`, which writes it to .local/env.", id=f"xfra.E00{i}")
+        for i, (name, value) in enumerate(needed.items(), start=1)
+        if not value
+    ]
+
+
+@register()
+def roles_differ(**kwargs: Any) -> list[CheckMessage]:
+    owner, application = settings.DATABASES["owner"]["USER"], settings.DATABASES["default"]["USER"]
+    if environment.DATABASE_URL and owner == application:
+        return [
+            Error(
+                "DATABASE_URL and DATABASE_OWNER_URL use the same role, so row-level security guards nothing.",
+                hint="Give DATABASE_URL a role that owns no table; see docs/operations.md.",
+                id="xfra.E004",
+            )
+        ]
+    return []
+
+
+@register(Tags.security, deploy=True)
+def profile_is_production(**kwargs: Any) -> list[CheckMessage]:
+    if settings.PROFILE != "production":
+        return [
+            Warning(
+                f"The profile is {settings.PROFILE!r}: operators may sign in without a second factor.",
+                hint="Set XFRA_PROFILE=production.",
+                id="xfra.W001",
+            )
+        ]
+    return []
+
+
+@register(Tags.security, deploy=True)
+def ingest_has_room(**kwargs: Any) -> list[CheckMessage]:
+    if settings.RAW_RETENTION_HOURS < 48:
+        return [
+            Error(
+                "XFRA_RAW_RETENTION_HOURS is below 48: nodes may deliver samples 48 hours late.",
+                hint="Set XFRA_RAW_RETENTION_HOURS to 48 or more.",
+                id="xfra.E005",
+            )
+        ]
+    return []

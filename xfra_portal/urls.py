@@ -1,3 +1,13 @@
-from django.urls import URLPattern, URLResolver
+"""Every door of the site. POST /api/v1/write and the websockets are in xfra_portal.asgi."""
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from django.urls import URLPattern, URLResolver, include, path
+
+from xfra_portal import health
+
+handler500 = "xfra_portal.middleware.server_error"
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("accounts/", include("allauth.urls")),
+]

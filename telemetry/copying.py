@@ -1,0 +1,54 @@
+"""Rows from numpy to Postgres in its binary COPY format, built for whole batches at once.
+
+Source: the PostgreSQL documentation of COPY, section Binary Format.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
+TRAILER: Final = b"\xff\xff"
+_EPOCH_2000_US: Final = 946_684_800_000_000
+_NULL: Final = np.frombuffer((-1).to_bytes(4, "big", signed=True), np.uint8)
+
+
+def timestamps(at_ms: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Milliseconds since 1970 as Postgres stores a timestamptz: microseconds since 2000."""
+    return at_ms * 1000 - _EPOCH_2000_US
+
+
+def binary_rows(columns: list[tuple[npt.NDArray[Any], str]], values: npt.NDArray[np.float64], sizes: list[int]) -> bytes:
+    """A complete COPY body.
+
+    `columns` are leading NOT NULL columns as (array, big-endian dtype such as ">i4"); `values` is a
+    (rows, n) matrix where NaN becomes NULL, and `sizes` says for each of its columns whether it is
+    float32 (4) or float64 (8).
+    """
+    rows = values.shape[0]
+    parts: list[npt.NDArray[np.uint8]] = [_constant(rows, len(columns) + len(sizes), 2)]
+    keep: list[npt.NDArray[np.bool_]] = [np.ones((rows, 2), np.bool_)]
+    for array, dtype in columns:
+        data = _bytes(array, dtype)
+        parts += [_constant(rows, data.shape[1], 4), data]
+        keep.append(np.ones((rows, 4 + data.shape[1]), np.bool_))
+    absent = np.isnan(values)
+    for i, size in enumerate(sizes):
+        length = _constant(rows, size, 4)
+        length[absent[:, i]] = _NULL
+        parts += [length, _bytes(values[:, i], f">f{size}")]
+        keep += [np.ones((rows, 4), np.bool_), np.repeat(~absent[:, i : i + 1], size, axis=1)]
+    matrix, mask = np.concatenate(parts, axis=1), np.concatenate(keep, axis=1)
+    return HEADER + matrix[mask].tobytes() + TRAILER
+
+
+def _constant(rows: int, number: int, size: int) -> npt.NDArray[np.uint8]:
+    return np.tile(np.frombuffer(number.to_bytes(size, "big"), np.uint8), (rows, 1))
+
+
+def _bytes(array: npt.NDArray[Any], dtype: str) -> npt.NDArray[np.uint8]:
+    wide = np.ascontiguousarray(array).astype(dtype)
+    return wide.view(np.uint8).reshape(len(wide), wide.dtype.itemsize)

@@ -1,0 +1,172 @@
+"""The door: POST /api/v1/write, an ASGI application of its own so that a body costs no middleware.
+
+Who are you, does it fit, is it well formed; then the batch is handed to the stream and only then
+acknowledged. Statuses follow the Prometheus remote-write specification: 204 stored safely, 4xx never
+send this again, 503 send it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import redis
+import redis.asyncio
+from django.conf import settings
+
+from telemetry import batch as batches
+from telemetry import remote_write as wire
+from telemetry.admission import Admitted, NodeSeries, admit
+from telemetry.callers import CallerUnknown, Callers, CallersUnavailable
+from telemetry.stream import Appender, StreamFull, shard_of
+from telemetry.tasks import drain
+
+logger = logging.getLogger("telemetry.door")
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+BODY_SECONDS: Final = 20.0
+_PLAIN: Final = b"text/plain; charset=utf-8"
+
+
+class Refusal(Exception):
+    """An answer other than 204."""
+
+    def __init__(self, status: int, reason: str, headers: list[tuple[bytes, bytes]] | None = None) -> None:
+        super().__init__(reason)
+        self.status, self.reason, self.headers = status, reason, headers or []
+
+
+def try_later(reason: str) -> Refusal:
+    """503 with jitter, so that a fleet that was turned away does not come back as one."""
+    return Refusal(503, reason, [(b"retry-after", str(random.randint(1, 5)).encode())])  # noqa: S311
+
+
+class RemoteWriteDoor:
+    """The ASGI application. One per process."""
+
+    def __init__(self) -> None:
+        self._callers = Callers()
+        self._series: dict[int, NodeSeries] = {}
+        self._appender: Appender | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            complaint = await self._accept(scope, receive)
+            await _answer(send, 400, complaint) if complaint else await _answer(send, 204, "")
+        except Refusal as refusal:
+            await _answer(send, refusal.status, refusal.reason, refusal.headers)
+
+    async def _accept(self, scope: Scope, receive: Receive) -> str:
+        """Returns the complaint of a partial write, or nothing."""
+        headers = dict(scope["headers"])
+        if scope["method"] != "POST":
+            raise Refusal(405, "use POST", [(b"allow", b"POST")])
+        node_id = await self._authenticate(headers)
+        _check_format(headers)
+        body = await _read_body(headers, receive)
+        admitted = self._decode(node_id, body)
+        if len(admitted.batch):
+            await self._hand_over(admitted)
+        if admitted.refused:
+            logger.info("node %s: %s", node_id, admitted.complaint)
+            return admitted.complaint
+        return ""
+
+    async def _authenticate(self, headers: dict[bytes, bytes]) -> int:
+        scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Refusal(401, "send the node's token as a bearer token", [(b"www-authenticate", b"Bearer")])
+        try:
+            return await self._callers.identify(token.strip())
+        except CallerUnknown:
+            raise Refusal(401, "unknown or revoked token", [(b"www-authenticate", b"Bearer")]) from None
+        except CallersUnavailable:
+            raise try_later("the token store is away") from None
+
+    def _decode(self, node_id: int, body: bytes) -> Admitted:
+        known = self._series.setdefault(node_id, NodeSeries())
+        now = time.time()
+        oldest_ms = int((now - settings.RAW_RETENTION_HOURS * 3600) * 1000)
+        try:
+            return admit(node_id, wire.walk(wire.decompress(body)), known, now, oldest_ms)
+        except wire.TooLarge as error:
+            raise Refusal(413, str(error)) from None
+        except wire.BadBody as error:
+            raise Refusal(400, str(error)) from None
+
+    async def _hand_over(self, admitted: Admitted) -> None:
+        shard = shard_of(admitted.batch.node_id)
+        if self._appender is None:
+            client = redis.asyncio.Redis.from_url(
+                settings.INGEST_REDIS_URL, socket_timeout=5, socket_connect_timeout=2, health_check_interval=30
+            )
+            self._appender = Appender(client)
+        try:
+            wake = await self._appender.append(shard, batches.encode(admitted.batch))
+        except StreamFull:
+            raise try_later("the ingest stream is full") from None
+        except (redis.RedisError, OSError) as error:
+            logger.warning("ingest stream is away: %s", error)
+            raise try_later("the ingest stream is away") from None
+        if wake:
+            await asyncio.to_thread(_wake, shard)
+
+
+def _wake(shard: int) -> None:
+    # The batch is safe already. If the broker is away, beat finds the backlog within seconds.
+    try:
+        drain.apply_async(args=[shard], expires=10, retry=False)
+    except Exception as error:  # kombu wraps what the transport raises in several families
+        logger.warning("could not wake shard %s: %s", shard, error)
+
+
+def _check_format(headers: dict[bytes, bytes]) -> None:
+    content_type = headers.get(b"content-type", b"").decode("latin-1").lower().replace(" ", "")
+    media, _, parameters = content_type.partition(";")
+    if media != "application/x-protobuf" or parameters not in ("", "proto=prometheus.writerequest"):
+        raise Refusal(415, "send application/x-protobuf of prometheus.WriteRequest (remote-write 1.0)")
+    if headers.get(b"content-encoding", b"snappy").lower() != b"snappy":
+        raise Refusal(415, "send content-encoding: snappy (block format)")
+
+
+async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
+    declared = headers.get(b"content-length", b"0")
+    if not declared.isdigit() or int(declared) > wire.MAX_COMPRESSED_BYTES:
+        raise Refusal(413, f"a body may have {wire.MAX_COMPRESSED_BYTES} bytes")
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _collect(receive)
+    except TimeoutError:
+        raise Refusal(408, "the body took too long") from None
+
+
+async def _collect(receive: Receive) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Refusal(400, "the connection ended within the body")
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > wire.MAX_COMPRESSED_BYTES:
+            raise Refusal(413, f"a body may have {wire.MAX_COMPRESSED_BYTES} bytes")
+        chunks.append(chunk)
+        if not message.get("more_body"):
+            return b"".join(chunks)
+
+
+async def _answer(send: Send, status: int, text: str, headers: list[tuple[bytes, bytes]] | None = None) -> None:
+    body = text.encode()
+    all_headers = [*(headers or [])]
+    if body:
+        all_headers += [(b"content-type", _PLAIN), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": all_headers})
+    await send({"type": "http.response.body", "body": body})

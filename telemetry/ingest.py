@@ -1,0 +1,120 @@
+"""Draining the stream: read in large batches, store, judge, acknowledge, tell."""
+
+from __future__ import annotations
+
+import logging
+import time
+from functools import cache
+from typing import Final
+
+from django.db import DatabaseError, InterfaceError, OperationalError
+from psycopg_pool import PoolTimeout
+
+from telemetry import live, registry, states, storage
+from telemetry.batch import Batch, CorruptBatch, decode
+from telemetry.stream import Drain, Entry, connect
+
+logger = logging.getLogger("telemetry.ingest")
+
+ENTRIES_PER_READ: Final = 400
+LINGER_MS: Final = 1500
+MAX_SECONDS: Final = 300
+TELL_SECONDS: Final = 0.25
+
+_AWAY = (OperationalError, InterfaceError, PoolTimeout)
+
+
+@cache
+def drain_of(shard: int) -> Drain:
+    drain = Drain(connect(), shard)
+    drain.ensure_group()
+    return drain
+
+
+def drain_shard(shard: int) -> int:
+    """Store what the shard's stream holds until it stays empty for a moment. Returns the entries stored.
+
+    When Postgres is away this ends and leaves everything in the stream; beat wakes it again.
+    """
+    drain_of.cache_clear()  # a fresh reader looks at what a dead predecessor left unacknowledged
+    drain, stored, until = drain_of(shard), 0, time.monotonic() + MAX_SECONDS
+    told = Told()
+    while time.monotonic() < until:
+        entries = drain.read(ENTRIES_PER_READ, LINGER_MS)
+        if not entries:
+            told.flush()
+            if drain.rest():
+                break
+            continue
+        told.add(_store(drain, entries, shard))
+        stored += len(entries)
+    told.flush()
+    return stored
+
+
+class Told:
+    """Judges and publishes touched nodes a few times a second at most, however small the reads are."""
+
+    def __init__(self) -> None:
+        self._touched: set[int] = set()
+        self._last = 0.0
+
+    def add(self, node_ids: set[int]) -> None:
+        self._touched |= node_ids
+        if time.monotonic() - self._last >= TELL_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        if not self._touched:
+            return
+        touched, self._touched = self._touched, set()
+        states.judge(touched)
+        live.publish(touched)
+        self._last = time.monotonic()
+
+
+def _store(drain: Drain, entries: list[Entry], shard: int) -> set[int]:
+    readable = _decode(drain, entries)
+    if not readable:
+        return set()
+    try:
+        touched = storage.write([batch for _, batch in readable], shard)
+    except _AWAY:
+        registry.forget()
+        raise
+    except (DatabaseError, ValueError, IndexError, KeyError) as error:
+        registry.forget()
+        logger.warning("a batch of %s entries was refused, storing one by one: %s", len(readable), error)
+        return _one_by_one(drain, readable, shard)
+    drain.remove([entry for entry, _ in readable])
+    return touched
+
+
+def _decode(drain: Drain, entries: list[Entry]) -> list[tuple[Entry, Batch]]:
+    readable = []
+    for entry in entries:
+        try:
+            readable.append((entry, decode(entry.body)))
+        except CorruptBatch as error:
+            _bury(drain, entry, str(error))
+    return readable
+
+
+def _one_by_one(drain: Drain, readable: list[tuple[Entry, Batch]], shard: int) -> set[int]:
+    touched: set[int] = set()
+    for entry, batch in readable:
+        try:
+            touched |= storage.write([batch], shard)
+        except _AWAY:
+            raise
+        except (DatabaseError, ValueError, IndexError, KeyError) as error:
+            registry.forget()
+            _bury(drain, entry, str(error))
+        else:
+            drain.remove([entry])
+    return touched
+
+
+def _bury(drain: Drain, entry: Entry, reason: str) -> None:
+    logger.error("entry %s cannot be stored and goes to the dead letters: %s", entry.id, reason)
+    drain.bury(entry, reason)

@@ -1,0 +1,102 @@
+"""Live state to whoever watches: whole payloads to Channels groups, one per node, per home, and the fleet.
+
+A message carries the whole latest state, so a lost one is healed by the next. Payloads are made only
+for groups that somebody is subscribed to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Coroutine, Iterable
+from functools import cache
+from typing import Any, Final
+
+import redis
+from channels.layers import get_channel_layer
+from django.conf import settings
+
+from homes.models import Node
+from telemetry import payloads, reads
+from telemetry.readings import NodeLatest
+
+logger = logging.getLogger("telemetry.live")
+
+FLEET_GROUP: Final = "fleet"
+
+
+def node_group(node_id: int) -> str:
+    """Operators only: field terms and serial numbers."""
+    return f"node.{node_id}"
+
+
+def home_group(home_id: object) -> str:
+    """The household, whoever they are: no money, no address in it."""
+    return f"home.{str(home_id).replace('-', '')}"
+
+
+def publish(node_ids: Iterable[int]) -> None:
+    """Tell watchers how these nodes are now. Failing to tell loses nothing: the next one tells all."""
+    try:
+        _publish(sorted(set(node_ids)))
+    except (redis.RedisError, OSError) as error:
+        logger.warning("nobody could be told: %s", error)
+
+
+def _publish(node_ids: list[int]) -> None:
+    nodes = list(Node.objects.filter(pk__in=node_ids))
+    wanted = _watched([FLEET_GROUP, *(g for n in nodes for g in (node_group(n.pk), home_group(n.home_id)))])
+    if not wanted:
+        return
+    known = reads.latest([node.pk for node in nodes])
+    messages: list[tuple[str, Any]] = []
+    if FLEET_GROUP in wanted:
+        messages.append((FLEET_GROUP, fleet_payload(nodes, known)))
+    for node in nodes:
+        if node_group(node.pk) in wanted:
+            messages.append((node_group(node.pk), payloads.node_payload(known[node.pk])))
+        if home_group(node.home_id) in wanted:
+            messages.append((home_group(node.home_id), home_payload(node, known[node.pk])))
+    _send(messages)
+
+
+def fleet_payload(nodes: Iterable[Node], known: dict[int, NodeLatest]) -> payloads.FleetPayload:
+    cells = [payloads.fleet_cell(node.hostname, node.expected_gpus, known[node.pk]) for node in nodes]
+    return {"type": "fleet", "cells": cells}
+
+
+def home_payload(node: Node, known: NodeLatest) -> payloads.HomePayload:
+    return payloads.home_payload(str(node.home_id), known, reads.usual_home_watts(node.pk))
+
+
+def _watched(groups: list[str]) -> set[str]:
+    prefix = settings.CHANNEL_LAYERS["default"]["CONFIG"]["prefix"]  # how channels-redis names a group's channel
+    names = {group: f"{prefix}__group__{group}" for group in groups}
+    counts: Any = _redis().pubsub_numsub(*names.values())
+    listened = {name for name, count in counts if count}
+    return {group for group, name in names.items() if name.encode() in listened}
+
+
+@cache
+def _redis() -> redis.Redis:
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """One event loop in a thread of its own: the layer keeps a connection per loop."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="live", daemon=True).start()
+    return loop
+
+
+def _send(messages: list[tuple[str, Any]]) -> None:
+    layer = get_channel_layer()
+
+    async def send_all() -> None:
+        for group, payload in messages:
+            await layer.group_send(group, {"type": "live.state", "payload": payload})
+
+    work: Coroutine[Any, Any, None] = send_all()
+    asyncio.run_coroutine_threadsafe(work, _loop()).result(timeout=5)

@@ -1,0 +1,220 @@
+"""Ranges out of storage: raw rows or rollup chunks, brought to the step that was asked for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from django.conf import settings
+from django.db import connection
+
+from telemetry import chunks
+from telemetry.bucketing import bucket
+from telemetry.catalogue import BY_NAME, Column, Kind
+from telemetry.chunks import Buckets
+from telemetry.readings import Energy, History, Series
+from telemetry.rollups import LOOKBACK_SECONDS
+from telemetry.tables import ROLLUP_TABLES, SAMPLE_TABLES
+
+MAX_BUCKETS: Final = 5_000
+MAX_RAW_SECONDS: Final = 6 * 3600
+NICE_STEPS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
+_TARGET_BUCKETS: Final = 300
+
+
+def choose_step(start: datetime, end: datetime, asked: int | None) -> int:
+    """The step in seconds, 0 for raw. Raises ValueError for one that cannot be served."""
+    span = (end - start).total_seconds()
+    if asked == 0:
+        if span > MAX_RAW_SECONDS:
+            raise ValueError(f"raw samples (step 0) are served for at most {MAX_RAW_SECONDS // 3600} hours at a time")
+        return 0
+    if asked is None:
+        step = next((nice for nice in NICE_STEPS if span / nice <= _TARGET_BUCKETS), NICE_STEPS[-1])
+        raw_is_gone = start.timestamp() < time.time() - settings.RAW_RETENTION_HOURS * 3600
+        return max(60, step) if raw_is_gone else step
+    if asked < 0 or (asked > 60 and asked % 60):
+        raise ValueError("step must be 0 (raw), 1 to 60, or a whole number of minutes, in seconds")
+    if span / asked > MAX_BUCKETS:
+        raise ValueError(f"{span / asked:.0f} buckets; at most {MAX_BUCKETS}: ask for a longer step or a shorter range")
+    return asked
+
+
+def source_of(step: int) -> int:
+    """The coarsest stored resolution that divides the step; 0 is raw."""
+    return next((resolution for resolution in (3600, 900, 60) if step and step % resolution == 0), 0)
+
+
+def read_history(
+    node_id: int, kind: Kind, columns: list[Column], start: datetime, end: datetime, step: int, subjects: dict[int, str]
+) -> History:
+    """See reads.history. Buckets are aligned to multiples of the step since the epoch."""
+    source = source_of(step)
+    if step == 0:
+        return _raw_history(node_id, kind, columns, start, end, subjects)
+    first = int(start.timestamp()) // step * step
+    slots = -(-(int(np.ceil(end.timestamp())) - first) // step)
+    at = [datetime.fromtimestamp(first + i * step, UTC) for i in range(slots)]
+    found = (
+        _from_chunks(node_id, kind, columns, first, slots, step, source, subjects)
+        if source
+        else _from_raw(node_id, kind, columns, first, slots, step, subjects)
+    )
+    series = [
+        _series(column, name, found.get((subject, column.code)), slots)
+        for subject, name in subjects.items()
+        for column in columns
+    ]
+    return History(start, end, step, source, at, series)
+
+
+def _from_chunks(
+    node_id: int,
+    kind: Kind,
+    columns: list[Column],
+    first: int,
+    slots: int,
+    step: int,
+    source: int,
+    subjects: dict[int, str],
+) -> dict[tuple[int, int], Buckets]:
+    factor, wanted = step // source, {column.code for column in columns}
+    fine: dict[tuple[int, int], Buckets] = {}
+    end = first + slots * step
+    for subject, begin, body in _chunk_rows(node_id, kind, list(subjects), source, first, end):
+        for code, held in chunks.decode(kind, body).items():
+            if code not in wanted:
+                continue
+            whole = fine.setdefault((subject, code), Buckets.empty(held.shape, slots * factor))
+            low, high = max(begin, first), min(begin + chunks.span_seconds(source), end)
+            part = slice((low - begin) // source, (high - begin) // source)
+            piece = Buckets(held.shape, held.count[part], {n: v[part] for n, v in held.fields.items()})
+            whole.put(slice((low - first) // source, (high - first) // source), piece)
+    return fine if factor == 1 else {key: chunks.coarsen(held, factor) for key, held in fine.items()}
+
+
+def _chunk_rows(
+    node_id: int, kind: Kind, subjects: list[int], source: int, start: int, end: int
+) -> list[tuple[int, int, bytes]]:
+    """(subject id, start of chunk, body) of the chunks that overlap [start, end)."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT subject_id, extract(epoch FROM at)::bigint, body FROM {ROLLUP_TABLES[source]}"  # noqa: S608
+            " WHERE node_id = %s AND kind = %s AND subject_id = ANY(%s) AND at >= %s AND at < %s",
+            [node_id, int(kind), subjects, _instant(chunks.chunk_start(source, start)), _instant(end)],
+        )
+        return [(subject, begin, bytes(body)) for subject, begin, body in cursor.fetchall()]
+
+
+def _from_raw(
+    node_id: int, kind: Kind, columns: list[Column], first: int, slots: int, step: int, subjects: dict[int, str]
+) -> dict[tuple[int, int], Buckets]:
+    found = {}
+    rows = _raw_rows(node_id, kind, columns, list(subjects), first - LOOKBACK_SECONDS, first + slots * step)
+    for subject, table in rows.items():
+        at_ms = table[:, 0].astype(np.int64)
+        for i, column in enumerate(columns, start=1):
+            if not np.isnan(table[:, i]).all():
+                key = (subject, column.code)
+                found[key] = bucket(column.shape, at_ms, table[:, i], first * 1000, step * 1000, slots)
+    return found
+
+
+def _raw_rows(
+    node_id: int, kind: Kind, columns: list[Column], subjects: list[int], start: float, end: float
+) -> dict[int, npt.NDArray[np.float64]]:
+    """By subject: (rows, 1 + columns), the first being milliseconds since the epoch; sorted by time."""
+    names = ", ".join(column.name for column in columns)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT subject_id, (extract(epoch FROM at) * 1000)::bigint, {names} FROM {SAMPLE_TABLES[kind]}"  # noqa: S608
+            " WHERE node_id = %s AND subject_id = ANY(%s) AND at >= %s AND at < %s ORDER BY subject_id, at",
+            [node_id, subjects, _instant(start), _instant(end)],
+        )
+        rows = cursor.fetchall()
+    grouped: dict[int, list[Any]] = {}
+    for row in rows:
+        grouped.setdefault(row[0], []).append(row[1:])
+    return {subject: np.array(found, dtype=np.float64) for subject, found in grouped.items()}
+
+
+def _raw_history(
+    node_id: int, kind: Kind, columns: list[Column], start: datetime, end: datetime, subjects: dict[int, str]
+) -> History:
+    rows = _raw_rows(node_id, kind, columns, list(subjects), start.timestamp(), end.timestamp())
+    instants = np.unique(np.concatenate([t[:, 0] for t in rows.values()])) if rows else np.empty(0)
+    series = []
+    for subject, name in subjects.items():
+        table = rows.get(subject)
+        for i, column in enumerate(columns, start=1):
+            values = np.full(len(instants), np.nan)
+            if table is not None:
+                values[np.searchsorted(instants, table[:, 0])] = table[:, i]
+            series.append(Series(column.name, column.shape, name, last=_plain(values)))
+    at = [datetime.fromtimestamp(ms / 1000, UTC) for ms in instants.tolist()]
+    return History(start, end, 0, 0, at, series)
+
+
+def _series(column: Column, subject: str, buckets: Buckets | None, slots: int) -> Series:
+    held = buckets or Buckets.empty(column.shape, slots)
+    return Series(column.name, column.shape, subject, **{name: _plain(v) for name, v in held.fields.items()})
+
+
+def _plain(values: npt.NDArray[np.float64]) -> list[float | None]:
+    return [None if value != value else value for value in values.tolist()]
+
+
+def read_registers(node_id: int, registers: Sequence[str], edges: Sequence[datetime]) -> list[Energy]:
+    """Energy between neighbouring edges from the registers' last values per bucket, in watt-hours."""
+    seconds = [int(edge.timestamp()) for edge in edges]
+    now = int(time.time())
+    source = 900 if all(second % 900 == 0 or second >= now - 900 for second in seconds) else 60
+    first = seconds[0] // source * source - LOOKBACK_SECONDS // 60 * source
+    slots = -(-(seconds[-1] - first) // source)
+    columns = [BY_NAME[Kind.NODE][f"{name}_energy_joules"] for name in registers]
+    found = _from_chunks(node_id, Kind.NODE, columns, first, slots, source, source, {0: ""})
+    starts = first + np.arange(slots) * source
+    moved = {
+        name: _moved(found.get((0, column.code)), slots) for name, column in zip(registers, columns, strict=True)
+    }
+    heard = np.any([~np.isnan(values) for values in moved.values()], axis=0)
+    return [_energy(edges[i], edges[i + 1], starts, moved, heard, now) for i in range(len(edges) - 1)]
+
+
+def _moved(buckets: Buckets | None, slots: int) -> npt.NDArray[np.float64]:
+    """Watt-hours by which a register grew up to each bucket's last reading; NaN where there was none."""
+    out = np.full(slots, np.nan)
+    if buckets is None:
+        return out
+    known = np.flatnonzero(buckets.count)
+    last = buckets.fields["last"][known]
+    grown = np.diff(last, prepend=last[:1])
+    out[known] = np.where(grown < 0, last, grown) / 3600.0
+    return out
+
+
+def _energy(
+    start: datetime,
+    end: datetime,
+    starts: npt.NDArray[np.int64],
+    moved: dict[str, npt.NDArray[np.float64]],
+    heard: npt.NDArray[np.bool_],
+    now: int,
+) -> Energy:
+    inside = (starts >= start.timestamp()) & (starts < end.timestamp())
+    elapsed = inside & (starts < now)
+    covered = float((heard & elapsed).sum() / elapsed.sum()) if elapsed.any() else 0.0
+    sums = {
+        name: None if np.isnan(values[inside]).all() else float(np.nansum(values[inside])) for name, values in moved.items()
+    }
+    return Energy(start, end, sums, covered)
+
+
+def _instant(second: float) -> datetime:
+    return datetime.fromtimestamp(second, UTC)
+
+

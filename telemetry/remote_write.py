@@ -1,0 +1,204 @@
+"""Prometheus remote-write 1.0, decoded: snappy block, then the protobuf message prometheus.WriteRequest.
+
+Pure. A hand-written walk over the wire format instead of generated classes: it looks at each series'
+label bytes once as a whole, so that a known series costs a dictionary look-up, and it cannot be made
+to allocate much more than the body's own size. Source: the Prometheus Remote-Write 1.0 specification.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import cramjam
+
+MAX_COMPRESSED_BYTES: Final = 4 << 20
+MAX_DECOMPRESSED_BYTES: Final = 64 << 20
+MAX_SERIES_PER_BODY: Final = 100_000
+MAX_SAMPLES_PER_BODY: Final = 1_000_000
+MAX_LABELS: Final = 64
+MAX_LABEL_NAME_BYTES: Final = 256
+MAX_LABEL_VALUE_BYTES: Final = 4096
+
+STALE_BITS: Final = 0x7FF0000000000002
+"""Prometheus' stale marker: this exact NaN says that the series ended."""
+
+_DOUBLE = struct.Struct("<d")
+
+
+class BadBody(ValueError):
+    """The body as a whole cannot be read: answer 400, nothing of it is kept."""
+
+
+class TooLarge(ValueError):
+    """The body is over a cap: answer 413."""
+
+
+class BadSeries(ValueError):
+    """One series is malformed: it is refused with this reason, the valid rest is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawSeries:
+    """One TimeSeries message: its label messages' bytes as sent, its samples, and whether it carried other data."""
+
+    label_bytes: bytes
+    samples: list[tuple[int, float]]
+    """(milliseconds since the epoch, value) as sent."""
+    has_other_data: bool
+    """Exemplars or native histograms were present."""
+
+
+def decompress(body: bytes) -> bytes:
+    """Snappy block format. The declared size is checked before anything is allocated for it."""
+    declared, _ = _varint(body, 0)
+    if declared > MAX_DECOMPRESSED_BYTES:
+        raise TooLarge(f"decompressed size {declared} is over the limit of {MAX_DECOMPRESSED_BYTES} bytes")
+    if declared > 32 + len(body) * 64:  # snappy cannot expand further than this
+        raise BadBody("declared decompressed size is impossible for this body")
+    try:
+        return bytes(cramjam.snappy.decompress_raw(body))
+    except cramjam.DecompressionError as error:
+        raise BadBody("body is not a snappy block") from error
+
+
+def walk(message: bytes) -> Iterator[RawSeries]:
+    """Every TimeSeries of a WriteRequest in order; metadata is skipped. Raises BadBody or TooLarge."""
+    end, position, series, samples = len(message), 0, 0, 0
+    while position < end:
+        tag, position = _varint(message, position)
+        if tag != 0x0A:
+            position = _skip(message, position, tag)
+            continue
+        length, position = _varint(message, position)
+        stop = position + length
+        if stop > end:
+            raise BadBody("protobuf message is truncated")
+        found = _series(message, position, stop)
+        series, samples, position = series + 1, samples + len(found.samples), stop
+        if series > MAX_SERIES_PER_BODY or samples > MAX_SAMPLES_PER_BODY:
+            raise TooLarge("too many series or samples in one body")
+        yield found
+
+
+def parse_labels(label_bytes: bytes) -> dict[str, str]:
+    """Labels of a series from their raw bytes. Raises BadSeries with the reason."""
+    labels: dict[str, str] = {}
+    position, end = 0, len(label_bytes)
+    while position < end:
+        length, position = _varint(label_bytes, position + 1)
+        name, value = _label(label_bytes, position, position + length)
+        position += length
+        if not name:
+            raise BadSeries("label with an empty name")
+        if name in labels:
+            raise BadSeries(f"duplicate label {name}")
+        if value:  # an empty value is the same as no label
+            labels[name] = value
+        if len(labels) > MAX_LABELS:
+            raise BadSeries(f"more than {MAX_LABELS} labels")
+    if not labels.get("__name__"):
+        raise BadSeries("series without __name__")
+    return labels
+
+
+def _series(message: bytes, position: int, stop: int) -> RawSeries:
+    labels: list[bytes] = []
+    samples: list[tuple[int, float]] = []
+    other = False
+    while position < stop:
+        start = position
+        tag, position = _varint(message, position)
+        if tag & 7 != 2:
+            position = _skip(message, position, tag)
+            continue
+        length, position = _varint(message, position)
+        inner_stop = position + length
+        if inner_stop > stop:
+            raise BadBody("protobuf message is truncated")
+        if tag == 0x0A:
+            labels.append(message[start:inner_stop])
+        elif tag == 0x12:
+            samples.append(_sample(message, position, inner_stop))
+        elif tag in (0x1A, 0x22):
+            other = True
+        position = inner_stop
+    return RawSeries(b"".join(labels), samples, other)
+
+
+def _sample(message: bytes, position: int, stop: int) -> tuple[int, float]:
+    value, at_ms = 0.0, 0
+    while position < stop:
+        tag, position = _varint(message, position)
+        if tag == 0x09:
+            if position + 8 > stop:
+                raise BadBody("protobuf message is truncated")
+            (value,) = _DOUBLE.unpack_from(message, position)
+            position += 8
+        elif tag == 0x10:
+            at_ms, position = _varint(message, position)
+            if at_ms >= 1 << 63:
+                at_ms -= 1 << 64
+        else:
+            position = _skip(message, position, tag)
+    if position != stop:
+        raise BadBody("protobuf message is malformed")
+    return at_ms, value
+
+
+def _label(data: bytes, position: int, stop: int) -> tuple[str, str]:
+    name, value = b"", b""
+    while position < stop:
+        tag, position = _varint(data, position)
+        if tag not in (0x0A, 0x12):
+            position = _skip(data, position, tag)
+            continue
+        length, position = _varint(data, position)
+        field = data[position : position + length]
+        position += length
+        if position > stop:
+            raise BadSeries("label is truncated")
+        name, value = (field, value) if tag == 0x0A else (name, field)
+    if len(name) > MAX_LABEL_NAME_BYTES or len(value) > MAX_LABEL_VALUE_BYTES:
+        raise BadSeries("label name or value is too long")
+    try:
+        return name.decode(), value.decode()
+    except UnicodeDecodeError:
+        raise BadSeries("label is not UTF-8") from None
+
+
+def _varint(data: bytes, position: int) -> tuple[int, int]:
+    """The unsigned varint at `position` and the position after it."""
+    result = shift = 0
+    while True:
+        try:
+            byte = data[position]
+        except IndexError:
+            raise BadBody("protobuf message is truncated") from None
+        position += 1
+        result |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return result, position
+        shift += 7
+        if shift > 63:
+            raise BadBody("varint is too long")
+
+
+def _skip(data: bytes, position: int, tag: int) -> int:
+    wire = tag & 7
+    if wire == 0:
+        _, position = _varint(data, position)
+    elif wire == 1:
+        position += 8
+    elif wire == 2:
+        length, position = _varint(data, position)
+        position += length
+    elif wire == 5:
+        position += 4
+    else:
+        raise BadBody(f"unknown protobuf wire type {wire}")
+    if position > len(data):
+        raise BadBody("protobuf message is truncated")
+    return position

@@ -1,0 +1,159 @@
+"""The ingest stream: batches that were acknowledged and are not stored yet, in Redis, fsynced on each append.
+
+Admission is by bytes, atomically with the append: acknowledged data is never trimmed. A batch leaves
+the stream only after the transaction that stored it has committed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import redis
+import redis.asyncio
+from django.conf import settings
+
+GROUP: Final = "writers"
+CONSUMER: Final = "drain"  # one name per shard: whoever drains next also finds what its predecessor left
+WAKE_SECONDS: Final = 5
+DEAD_LETTERS: Final = "xfra:ingest:dead"
+
+_APPEND: Final = """
+local held = tonumber(redis.call('GET', KEYS[2]) or '0')
+if held + #ARGV[1] > tonumber(ARGV[2]) then return -1 end
+redis.call('XADD', KEYS[1], '*', 'b', ARGV[1])
+redis.call('INCRBY', KEYS[2], #ARGV[1])
+if redis.call('SET', KEYS[3], '1', 'NX', 'EX', ARGV[3]) then return 1 end
+return 0
+"""
+
+_REMOVE: Final = """
+local freed = 0
+for i = 1, #ARGV, 2 do
+  redis.call('XACK', KEYS[1], 'writers', ARGV[i])
+  if redis.call('XDEL', KEYS[1], ARGV[i]) == 1 then freed = freed + tonumber(ARGV[i + 1]) end
+end
+if freed > 0 and redis.call('DECRBY', KEYS[2], freed) < 0 then redis.call('SET', KEYS[2], 0) end
+return freed
+"""
+
+
+class StreamFull(Exception):
+    """The stream holds as many bytes as it may: the sender must try again later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    id: bytes
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The Redis keys of one shard."""
+
+    shard: int
+
+    @property
+    def stream(self) -> str:
+        return f"xfra:ingest:{{{self.shard}}}"
+
+    @property
+    def held(self) -> str:
+        return f"{self.stream}:bytes"
+
+    @property
+    def awake(self) -> str:
+        return f"{self.stream}:awake"
+
+
+def shard_of(node_id: int) -> int:
+    """A node's bodies all go one way, so that they are stored in the order in which they came."""
+    return node_id % int(settings.INGEST_SHARDS)
+
+
+def capacity_bytes() -> int:
+    return int(settings.INGEST_STREAM_BYTES) // int(settings.INGEST_SHARDS)
+
+
+class Appender:
+    """The door's side, asynchronous."""
+
+    def __init__(self, client: redis.asyncio.Redis) -> None:
+        self._append = client.register_script(_APPEND)
+
+    async def append(self, shard: int, body: bytes) -> bool:
+        """Hand a batch over; when this returns it is on disk. True when a worker has to be woken.
+
+        Raises StreamFull, and redis.RedisError when Redis is away.
+        """
+        keys = Keys(shard)
+        answer: Any = await self._append(
+            keys=[keys.stream, keys.held, keys.awake], args=[body, capacity_bytes(), WAKE_SECONDS]
+        )
+        if int(answer) < 0:
+            raise StreamFull
+        return int(answer) == 1
+
+
+class Drain:
+    """The worker's side of one shard, synchronous."""
+
+    def __init__(self, client: redis.Redis, shard: int) -> None:
+        self._client = client
+        self._keys = Keys(shard)
+        self._remove = client.register_script(_REMOVE)
+        self._left_over = True
+
+    def ensure_group(self) -> None:
+        try:
+            self._client.xgroup_create(self._keys.stream, GROUP, id="0", mkstream=True)
+        except redis.ResponseError as error:
+            if "BUSYGROUP" not in str(error):
+                raise
+
+    def read(self, count: int, wait_ms: int) -> list[Entry]:
+        """Next entries: first those that were delivered but never acknowledged, then new ones."""
+        self._client.set(self._keys.awake, "1", ex=WAKE_SECONDS)
+        if self._left_over:
+            found = self._read("0", count, None)
+            if found:
+                return found
+            self._left_over = False
+        return self._read(">", count, wait_ms)
+
+    def _read(self, start: str, count: int, wait_ms: int | None) -> list[Entry]:
+        answer: Any = self._client.xreadgroup(GROUP, CONSUMER, {self._keys.stream: start}, count=count, block=wait_ms)
+        entries = answer[0][1] if answer else []
+        # A deleted entry is delivered again as None when its acknowledgement was lost.
+        gone = [entry_id for entry_id, fields in entries if fields is None]
+        if gone:
+            self._client.xack(self._keys.stream, GROUP, *gone)
+        return [Entry(entry_id, fields[b"b"]) for entry_id, fields in entries if fields is not None]
+
+    def remove(self, entries: list[Entry]) -> None:
+        """Only after COMMIT of what they carry."""
+        arguments = [part for entry in entries for part in (entry.id, len(entry.body))]
+        self._remove(keys=[self._keys.stream, self._keys.held], args=arguments)
+
+    def bury(self, entry: Entry, reason: str) -> None:
+        """Move an entry that can never be stored to the dead letters, where an operator can read it."""
+        fields: Any = {"b": entry.body, "shard": self._keys.shard, "reason": reason[:500]}
+        self._client.xadd(DEAD_LETTERS, fields, maxlen=10_000, approximate=True)
+        self.remove([entry])
+
+    def rest(self) -> bool:
+        """Say that nobody drains this shard any more. False when something arrived meanwhile: go on."""
+        self._client.delete(self._keys.awake)
+        return self.backlog() == 0
+
+    def backlog(self) -> int:
+        return int(self._client.xlen(self._keys.stream))
+
+    def is_awake(self) -> bool:
+        return bool(self._client.exists(self._keys.awake))
+
+
+def connect() -> redis.Redis:
+    """A synchronous client for workers and commands."""
+    return redis.Redis.from_url(settings.INGEST_REDIS_URL, socket_timeout=10, socket_connect_timeout=2)

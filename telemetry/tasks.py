@@ -1,0 +1,56 @@
+"""Celery's part: it wakes work, the work's state lives in the stream and in Postgres."""
+
+from __future__ import annotations
+
+import logging
+
+from celery import shared_task
+from django.conf import settings
+from django.db import OperationalError
+from psycopg_pool import PoolTimeout
+from redis import RedisError
+
+from telemetry import ingest, live, partitions, rollups, states
+from telemetry.stream import Drain, connect
+
+logger = logging.getLogger("telemetry.tasks")
+
+
+@shared_task(name="telemetry.tasks.drain")
+def drain(shard: int) -> None:
+    """Store what a shard's stream holds."""
+    try:
+        ingest.drain_shard(shard)
+    except (OperationalError, PoolTimeout, RedisError) as error:
+        logger.warning("shard %s waits, its entries stay in the stream: %s", shard, error)
+
+
+@shared_task(name="telemetry.tasks.wake")
+def wake() -> None:
+    """The safety net: drain whatever has a backlog and nobody at work on it."""
+    client = connect()
+    for shard in range(settings.INGEST_SHARDS):
+        reader = Drain(client, shard)
+        if reader.backlog() and not reader.is_awake():
+            drain.apply_async(args=[shard], expires=10)
+
+
+@shared_task(name="telemetry.tasks.watch_silence")
+def watch_silence() -> None:
+    """Judge nodes that nobody has judged lately, which is what silence is."""
+    changed = states.judge(states.silent_nodes())
+    if changed:
+        live.publish(changed)
+
+
+@shared_task(name="telemetry.tasks.roll_up")
+def roll_up() -> None:
+    """Recompute dirty rollups."""
+    rollups.roll_up_dirty()
+
+
+@shared_task(name="telemetry.tasks.keep_partitions")
+def keep_partitions() -> None:
+    """Make partitions ahead and drop expired ones."""
+    partitions.ensure_partitions()
+    partitions.drop_expired()

@@ -1,0 +1,36 @@
+"""The ASGI entry: the ingest door beside Django, and the websockets."""
+
+import os
+from typing import Any
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xfra_portal.settings")
+
+_django = get_asgi_application()
+
+from channels.auth import AuthMiddlewareStack  # noqa: E402
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+
+from telemetry.door import RemoteWriteDoor  # noqa: E402
+from telemetry.routing import websocket_urlpatterns  # noqa: E402
+from xfra_portal.origins import AllowedOrigins  # noqa: E402
+from xfra_portal.socket_auth import TokenSubprotocolMiddleware  # noqa: E402
+
+DOOR_PATH = "/api/v1/write"
+_door = RemoteWriteDoor()
+
+
+async def _http(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    if scope["path"] == DOOR_PATH:
+        await _door(scope, receive, send)
+    else:
+        await _django(scope, receive, send)
+
+
+application = ProtocolTypeRouter(
+    {
+        "http": _http,
+        "websocket": AllowedOrigins(AuthMiddlewareStack(TokenSubprotocolMiddleware(URLRouter(websocket_urlpatterns)))),
+    }
+)

@@ -1,0 +1,33 @@
+"""Who is on the other end of a websocket: a browser by its session, an app by its access token."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from allauth.headless.tokens.strategies.jwt.internal import validate_access_token
+from channels.db import database_sync_to_async
+
+PREFIX: Final = "bearer."
+
+
+class TokenSubprotocolMiddleware:
+    """An app offers the subprotocols `xfra.v1` and `bearer.<access token>`; browsers cannot set headers either.
+
+    Runs within the session middleware: a token, where one is offered, decides alone.
+    """
+
+    def __init__(self, inner: Callable[..., Awaitable[Any]]) -> None:
+        self.inner = inner
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Any:
+        offered = [p.removeprefix(PREFIX) for p in scope.get("subprotocols", []) if p.startswith(PREFIX)]
+        if offered:
+            scope = {**scope, "user": await _user_of(offered[0]), "session": None}
+        return await self.inner(scope, receive, send)
+
+
+@database_sync_to_async
+def _user_of(token: str) -> Any:
+    found = validate_access_token(token)
+    return found[0] if found else None
