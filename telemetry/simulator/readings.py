@@ -191,7 +191,7 @@ class Readings:
             jitter = 0.0009 + 0.0004 * wobble + trouble * (0.02 + 0.01 * bad) + gone
             put[f"{prefix}_jitter_seconds"] = np.round(jitter, 6)
             loss = 0.004 * np.maximum(bad - 0.9, 0.0) + trouble * (0.05 + 0.03 * bad)
-            put[f"{prefix}_loss_ratio"] = np.round(np.where(out > 0, 1.0, loss), 5)
+            put[f"{prefix}_loss_ratio"] = np.round(np.maximum(np.minimum(loss, 1.0), out), 5)
 
     def _derive_work(self, put: _Writer, node: Floats, at_s: Floats) -> None:
         trouble = 0.08 * node[:, NodeRow.LINE_TROUBLE]
