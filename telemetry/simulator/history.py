@@ -65,6 +65,9 @@ def generate_history(
     raw_from_s = until_s - raw_minutes * 60.0
     recorder = _Recorder(fleet)
     kinds = [_KindHistory(kind, until_s - fine_days * _DAY_S, raw_from_s) for kind in Kind]
+    beginning = recorder.stands()
+    for kind in kinds:
+        kind.begin(beginning)
     while fleet.at_s < until_s:
         at_s, tables = recorder.record(_next_hour(fleet.at_s, until_s), raw_from_s, raw_step_seconds)
         for kind in kinds:
@@ -83,6 +86,12 @@ class _Recorder:
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
+
+    def stands(self) -> Tables:
+        """What the nodes report before the first step."""
+        state = self._fleet.state
+        instant = np.array([self._fleet.at_s])
+        return self._fleet.readings.derive(instant, state.node[None], state.gpu[None], state.circuit[None])
 
     def record(self, end_s: float, raw_from_s: float, raw_step_s: float) -> tuple[Floats, Tables]:
         """Step through [now, end) and at the very end of history through `end` too."""
@@ -151,6 +160,12 @@ class _KindHistory:
         self._fine_from_s = fine_from_s
         self._raw_from_s = raw_from_s
         self._shelves = {3600: _Shelf(3600, kind, 24), 900: _Shelf(900, kind, 24), 60: _Shelf(60, kind, 1)}
+
+    def begin(self, tables: Tables) -> None:
+        """Counters do not begin at zero: what the first bucket added is known."""
+        _, counter = split(self._table(tables), _SHAPES[self._kind])
+        for shelf in self._shelves.values():
+            shelf.pass_by(counter)
 
     def feed(self, at_s: Floats, tables: Tables) -> Iterator[HistoryBlock]:
         gauge, counter = split(self._table(tables), _SHAPES[self._kind])

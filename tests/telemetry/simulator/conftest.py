@@ -20,7 +20,7 @@ MakeFleet = Callable[..., Fleet]
 Sample = tuple[str, dict[str, str], float]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_fleet() -> MakeFleet:
     def make(*faults: Fault, seed: int = 7, hostnames: list[str] = HOSTNAMES, start_at: datetime = START_AT) -> Fleet:
         return Fleet(profiles_for(hostnames, seed), seed, start_at, faults)
@@ -28,7 +28,7 @@ def make_fleet() -> MakeFleet:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_fault() -> Callable[..., Fault]:
     """A fault that begins and ends so many minutes after the fleet's start."""
 
@@ -39,7 +39,7 @@ def make_fault() -> Callable[..., Fault]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def parse_text() -> Callable[[str], list[Sample]]:
     """A small reader of the Prometheus text format; refuses samples of a family that no TYPE line opened."""
 
@@ -63,7 +63,7 @@ def parse_text() -> Callable[[str], list[Sample]]:
     return parse
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def walk_write_request() -> Callable[[bytes], list[tuple[dict[str, str], bytes, int]]]:
     """Decodes a WriteRequest by the protobuf rules alone: labels, the eight bytes of the value, timestamp."""
 
@@ -116,6 +116,6 @@ def _varint(message: bytes, position: int) -> tuple[int, int]:
             return value, position
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def as_float() -> Callable[[bytes], float]:
     return lambda raw: struct.unpack("<d", raw)[0]

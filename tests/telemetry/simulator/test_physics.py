@@ -13,7 +13,7 @@ WATT_HOUR = 3600.0
 STEPS = [60.0] * 200 + [10.0, 7.0, 2.0, 2.031, 900.0] * 40 + [300.0] * 500
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def lived(make_fleet, make_fault):
     """Snapshots of almost three summer days with two outages and an oven, in steps of many lengths."""
     fleet = make_fleet(
@@ -74,7 +74,7 @@ def test_the_parts_sum_to_the_meter_to_the_last_bit(lived):
         parts = node["home_power_watts"] + node["node_power_watts"] + node["battery_power_watts"]
         assert (node["site_power_watts"] == parts - np.nan_to_num(node["solar_power_watts"])).all()
         assert (node["home_power_watts"] == snapshot.circuit_table.sum(axis=0)).all()
-        assert (node["main_amperes"] * 240 == pytest.approx(node["site_power_watts"], abs=1e-6))
+        assert node["main_amperes"] * 240 == pytest.approx(node["site_power_watts"], abs=1e-6)
 
 
 def test_the_service_is_never_overloaded_by_anything_but_the_home(lived):
@@ -97,7 +97,7 @@ def test_the_battery_holds_what_went_in_less_its_losses(lived):
 
 def test_the_battery_carries_the_home_but_not_the_node(lived):
     dark = [snapshot for snapshot in lived[1] if snapshot.node["grid_up"][2] == 0]
-    assert len(dark) > 200
+    assert len(dark) > 150
     for snapshot in dark:
         node = {name: values[2] for name, values in snapshot.node.items()}
         assert node["site_power_watts"] == node["node_power_watts"] == 0
@@ -115,12 +115,13 @@ def test_everything_stays_within_what_the_catalogue_believes(lived):
                 assert (known >= columns[name].low).all() and (known <= columns[name].high).all(), name
 
 
-def test_a_gpu_is_coherent_with_itself(make_fleet):
-    fleet = make_fleet()
+def test_a_gpu_is_coherent_with_itself(make_fleet, make_fault):
+    fleet = make_fleet(make_fault(FaultKind.HOST_PAUSE))
     for _ in range(30):
         fleet.step(60)
     gpu = fleet.snapshot().gpu
-    for other in ("utilization_ratio", "temperature_celsius", "tensor_active_ratio"):
-        assert np.corrcoef(gpu["power_watts"].ravel(), gpu[other].ravel())[0, 1] > 0.7, other
+    for other in ("utilization_ratio", "temperature_celsius", "tensor_active_ratio", "dram_active_ratio"):
+        # Slots 0 to 9 serve the same kind of work; other work draws less at the same utilisation.
+        assert np.corrcoef(gpu["power_watts"][:, :10].ravel(), gpu[other][:, :10].ravel())[0, 1] > 0.9, other
     memory = gpu["memory_used_bytes"] + gpu["memory_free_bytes"] + gpu["memory_reserved_bytes"]
     assert (memory == gpu["memory_total_bytes"]).all()
