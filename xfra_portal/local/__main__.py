@@ -6,10 +6,12 @@ import argparse
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from xfra_portal.local.console import Console
 from xfra_portal.local.errors import StackError
+from xfra_portal.local.plan import Plan
 from xfra_portal.local.portal import ROOT, Options, make_plan
 from xfra_portal.local.state import is_free, locked
 from xfra_portal.local.supervisor import Supervisor
@@ -39,7 +41,7 @@ def _options(arguments: argparse.Namespace) -> Options:
     return Options(**given)
 
 
-def _run(options: Options, console: Console, ephemeral: bool) -> int:
+def _run(options: Options, console: Console, ephemeral: bool, planner: Callable[[Options], Plan]) -> int:
     if not options.servers_only and not is_free(options.port):
         raise StackError(
             f"port {options.port} on 127.0.0.1 is taken by another program; choose another one:"
@@ -48,18 +50,19 @@ def _run(options: Options, console: Console, ephemeral: bool) -> int:
     options.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with locked(options.data_dir) as lock:
         try:
-            return Supervisor(make_plan(options), console, lock).run()
+            return Supervisor(planner(options), console, lock).run()
         finally:
             if ephemeral:  # only what this run held the lock on
                 shutil.rmtree(options.data_dir, ignore_errors=True)
 
 
-def main() -> int:
+def main(planner: Callable[[Options], Plan] = make_plan) -> int:
+    """Run what `planner` plans; 0 after an orderly stop, 1 if the stack could not go on, 2 if it could not begin."""
     arguments = _parser().parse_args()
     console = Console()
     os.umask(0o077)
     try:
-        return _run(_options(arguments), console, arguments.ephemeral)
+        return _run(_options(arguments), console, arguments.ephemeral, planner)
     except StackError as error:
         console.error(str(error))
         return 2

@@ -67,7 +67,8 @@ class Family:
 
     def look_after(self) -> None:
         """Notice what ended since the last look, start again what is due. Called many times a second."""
-        self._guardian.revive()
+        if self._guardian.revive():
+            self._write_pids()
         for _, child in self._children.values():
             pid = child.pid
             code = child.exit_code()

@@ -125,7 +125,7 @@ class Postgres:
         if len(os.fsencode(folder / f".s.PGSQL.{self._port}")) <= _SOCKET_PATH_BYTES:
             folder.mkdir(mode=0o700, exist_ok=True)
         else:
-            folder = Path(tempfile.mkdtemp(prefix=_SOCKET_FOLDER_PREFIX))
+            folder = Path(tempfile.mkdtemp(prefix=_SOCKET_FOLDER_PREFIX, dir="/tmp"))  # $TMPDIR may be long
             self._state.keep_folder("postgres-socket", folder)
         identities.hand_over(folder, self._identity)
         return folder
@@ -134,7 +134,7 @@ class Postgres:
         settings: dict[str, object] = {
             "listen_addresses": "127.0.0.1",
             "port": self._port,
-            "unix_socket_directories": self._sockets,
+            "unix_socket_directories": f'"{self._sockets}"',
             "shared_buffers": "256MB",
             "max_connections": 100,
             "wal_level": "minimal",
@@ -142,7 +142,7 @@ class Postgres:
             "max_wal_size": "2GB",
             "fsync": "on" if self._durable else "off",
             "full_page_writes": "on" if self._durable else "off",
-            "synchronous_commit": "on" if self._durable else "off",
+            "synchronous_commit": "on",  # also in tests: without it, even killing the process loses commits
             "jit": "off",
             "timezone": "UTC",
             "log_timezone": "UTC",

@@ -53,14 +53,16 @@ class Guardian:
         if self._children.pop(pid, None) is not None:
             self._tell(f"-{pid}")
 
-    def revive(self) -> None:
-        """Start another one if it died."""
-        if self._process.poll() is not None:
-            with contextlib.suppress(OSError):
-                self._pipe.close()
-            self._process = self._start()
-            for pid, number in self._children.items():
-                self._tell(f"+{pid} {number}")
+    def revive(self) -> bool:
+        """Start another one if it died; whether that was so."""
+        if self._process.poll() is None:
+            return False
+        with contextlib.suppress(OSError):
+            self._pipe.close()
+        self._process = self._start()
+        for pid, number in self._children.items():
+            self._tell(f"+{pid} {number}")
+        return True
 
     def close(self) -> None:
         """Let it go: it ends what is still listed, which after an orderly stop is nothing."""
