@@ -114,7 +114,7 @@ class Postgres:
         unfinished.rename(self._data)
 
     def _socket_folder(self) -> Path:
-        """A private folder for the socket whose path is short enough for the system.
+        """A private folder for the socket whose path is short and plain enough.
 
         One outside the data folder is remembered, so that what a killed supervisor left is removed here.
         """
@@ -122,7 +122,8 @@ class Postgres:
         if kept is not None and kept.name.startswith(_SOCKET_FOLDER_PREFIX):
             shutil.rmtree(kept, ignore_errors=True)
         folder = self._folder / "socket"
-        if len(os.fsencode(folder / f".s.PGSQL.{self._port}")) <= _SOCKET_PATH_BYTES:
+        path = os.fsencode(folder / f".s.PGSQL.{self._port}")
+        if len(path) <= _SOCKET_PATH_BYTES and b"," not in path:  # to clients, a comma parts two hosts
             folder.mkdir(mode=0o700, exist_ok=True)
         else:
             folder = Path(tempfile.mkdtemp(prefix=_SOCKET_FOLDER_PREFIX, dir="/tmp"))  # $TMPDIR may be long
