@@ -1,6 +1,7 @@
 # make run     the complete portal on this machine; ARGS="--help" shows the options, PORT=8001 moves it
 # make test    every test; ARGS are pytest's
 # make lint    ruff, mypy, import contracts, migrations, Django's deployment checks
+# make clean   start over: deletes the environment and the demo's data
 PYTHON ?= python3
 BOOTSTRAP = $(PYTHON) -I xfra_portal/local/bootstrap.py
 BIN = .venv/bin
@@ -41,7 +42,9 @@ requirements: environment-dev
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 		--custom-compile-command "make requirements" -o requirements-dev.txt requirements-dev.in
 
-# Keeps .local, which holds data; a stack that runs must be stopped before that is deleted by hand.
+# Start over: also deletes .local, which holds the demo's data, but never under a stack that runs.
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@if [ -e .local/lock ] && command -v flock >/dev/null && ! flock -n .local/lock true; then \
+		echo "error: a stack is running on .local; stop it first" >&2; exit 1; fi
+	rm -rf .local .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

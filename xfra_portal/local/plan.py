@@ -37,13 +37,11 @@ class Server(Protocol):
 
 @dataclass(frozen=True)
 class Step:
-    """A command that runs to its end before the processes start. `is_needed` may say that there is nothing to do."""
+    """A command that runs to its end before the processes start; what it prints is its progress."""
 
     name: str
     doing: str
     command: Sequence[str]
-    is_needed: Callable[[], bool] = lambda: True
-    done: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)

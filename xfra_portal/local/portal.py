@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sys
@@ -10,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from xfra_portal.local.files import write_private
 from xfra_portal.local.plan import Plan, Process, Server, Step
 from xfra_portal.local.postgres import Postgres
 from xfra_portal.local.redis import Redis
@@ -40,6 +38,11 @@ class Options:
     @property
     def demo_file(self) -> Path:
         return self.data_dir / "demo.json"
+
+    @property
+    def simulator_state(self) -> Path:
+        """Where the simulated fleet's registers stand: the seed leaves them here, the simulator goes on from them."""
+        return self.data_dir / "simulator"
 
 
 def make_plan(options: Options) -> Plan:
@@ -92,32 +95,12 @@ def _manage(*arguments: str) -> list[str]:
 
 
 def _steps(options: Options) -> list[Step]:
-    stamp = options.data_dir / "static.stamp"
-    fingerprint = _static_fingerprint()
-    steps = [
-        Step("migrate", "bringing the database up to date", _manage("migrate_all")),
-        Step(
-            name="collectstatic",
-            doing="collecting static files",
-            command=_manage("collectstatic", "--noinput", "--clear", "-v", "0"),
-            is_needed=lambda: not stamp.exists() or stamp.read_text() != fingerprint,
-            done=lambda: write_private(stamp, fingerprint),
-        ),
-    ]
+    steps = [Step("migrate", "bringing the database and static files up to date", _manage("migrate_all"))]
     if options.seed:
         seed = _manage("seed_demo", "--json", str(options.demo_file), "--url", options.url)
-        seed += ["--homes", str(options.seed_homes)]
+        seed += ["--homes", str(options.seed_homes), "--state", str(options.simulator_state)]
         steps.append(Step("seed", f"seeding {options.seed_homes} demo homes (the first time takes a while)", seed))
     return steps
-
-
-def _static_fingerprint() -> str:
-    """Changes when a static file or a library that brings some does: collecting and compressing takes seconds."""
-    found = hashlib.sha256((ROOT / "requirements.txt").read_bytes())
-    for path in sorted(path for path in ROOT.glob("*/static/**/*") if path.is_file()):
-        status = path.stat()
-        found.update(f"{path.relative_to(ROOT)} {status.st_size} {status.st_mtime_ns}\n".encode())
-    return found.hexdigest()
 
 
 def _processes(options: Options) -> list[Process]:
@@ -137,7 +120,7 @@ def _processes(options: Options) -> list[Process]:
     ]
     if options.simulator and options.seed:
         simulator = _manage("simulate_fleet", "--push", options.url, "--nodes", str(options.demo_file))
-        simulator += ["--state", str(options.data_dir / "simulator")]
+        simulator += ["--state", str(options.simulator_state)]
         processes.append(Process("simulator", simulator, stop_rank=0, stop_seconds=2))
     return processes
 

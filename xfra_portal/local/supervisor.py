@@ -21,6 +21,7 @@ from xfra_portal.local.watch import Guardian
 _TICK_SECONDS = 0.05
 _SERVER_SECONDS = 60.0
 _STOP_SECONDS = 10.0
+_RELAY_SECONDS = 5.0
 
 
 class Supervisor:
@@ -86,8 +87,7 @@ class Supervisor:
     def _start(self) -> None:
         self._start_servers()
         for step in self._plan.steps:
-            if step.is_needed():
-                self._run_step(step)
+            self._run_step(step)
         for process in self._plan.processes:
             spec = self._spec(process.name, process.command, process.stop_signal, process.stop_seconds)
             self._family.add(Child(spec, self._plan.crash_limit), process.stop_rank)
@@ -119,11 +119,25 @@ class Supervisor:
     def _run_step(self, step: Step) -> None:
         self._console.say(step.doing)
         child = Child(self._spec(step.name, step.command))
-        code = self._family.run_once(child, self._wait)
+        code = self._family.run_once(child, lambda is_over: self._wait(self._relaying(child, is_over)))
         if code != 0:
             self._console.quote(child.log_tail())
             raise StackError(f"{step.name} {describe_exit(code)}; see {child.spec.log}")
-        step.done()
+
+    def _relaying(self, child: Child, is_over: Callable[[], bool]) -> Callable[[], bool]:
+        """`is_over`, which also shows the child's latest line now and then."""
+        next_at, shown = time.monotonic() + _RELAY_SECONDS, [""]
+
+        def look() -> bool:
+            nonlocal next_at, shown
+            if time.monotonic() >= next_at:
+                next_at += _RELAY_SECONDS
+                latest = child.log_tail()[-1:]
+                self._console.quote(latest if latest != shown else [])
+                shown = latest
+            return is_over()
+
+        return look
 
     def _spec(
         self, name: str, command: Sequence[str], stop_signal: int = signal.SIGTERM, stop_seconds: float = 5.0
