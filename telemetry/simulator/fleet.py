@@ -241,8 +241,7 @@ class Fleet:
         failed = 0.0006 + 0.02 * node[NodeRow.LINE_TROUBLE]
         node[NodeRow.INFERENCE_OK : NodeRow.STREAMING_OK + 1] += served * (1.0 - failed)
         node[NodeRow.INFERENCE_ERRORS : NodeRow.STREAMING_ERRORS + 1] += served * failed
-        gpu[GpuRow.ENERGY_JOULES] += gpu[GpuRow.POWER_WATTS] * dt_s
-        gpu[GpuRow.BUSY_SECONDS] += gpu[GpuRow.UTILIZATION] * dt_s
+        gpu[GpuRow.BUSY_SECONDS : GpuRow.ENERGY_JOULES + 1] += gpu[: GpuRow.POWER_WATTS + 1] * dt_s
         if FaultKind.ECC in faults.any_of:
             gpu[GpuRow.SINGLE_BIT_ERRORS] += faults.ecc * (dt_s / 15.0)
 

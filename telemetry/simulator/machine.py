@@ -116,9 +116,8 @@ class Machine:
         node[NodeRow.CURTAILED_THERMAL] = thermal
         speed = node[NodeRow.SPEED_RATIO]
         np.power(np.maximum(ratio, 0.02), 0.45, out=speed)
-        gpu[GpuRow.SPEED_RATIO] = speed[:, None]
-        limit = np.ceil(GPU_IDLE_WATTS + (GPU_LIMIT_WATTS - GPU_IDLE_WATTS) * headroom_ratio)
-        gpu[GpuRow.LIMIT_WATTS] = limit[:, None]
+        span_watts = GPU_LIMIT_WATTS - GPU_IDLE_WATTS
+        node[NodeRow.GPU_LIMIT_WATTS] = np.ceil(GPU_IDLE_WATTS + span_watts * headroom_ratio)
         busy = gpu[GpuRow.UTILIZATION] > 0.02
         capped = gpu[GpuRow.POWER_WATTS] >= _CAP_REACHED_WATTS
         if headroom.any():

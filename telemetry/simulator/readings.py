@@ -125,7 +125,7 @@ class Readings:
         self._derive_internet(_Writer(Kind.NODE, tables.node), node, at_s[:, None])
         self._derive_work(_Writer(Kind.NODE, tables.node), node, at_s[:, None])
         jitter = self._jitter[at_s.astype(np.int64) % _JITTER_ROWS]
-        self._derive_gpus(_Writer(Kind.GPU, tables.gpu), gpu, jitter)
+        self._derive_gpus(_Writer(Kind.GPU, tables.gpu), node, gpu, jitter)
         self._derive_gpu_memory(_Writer(Kind.GPU, tables.gpu), gpu)
         self._derive_gpu_counters(_Writer(Kind.GPU, tables.gpu), gpu)
         absent = gpu[:, GpuRow.PRESENT] == 0.0
@@ -191,7 +191,7 @@ class Readings:
             jitter = 0.0009 + 0.0004 * wobble + trouble * (0.02 + 0.01 * bad) + gone
             put[f"{prefix}_jitter_seconds"] = np.round(jitter, 6)
             loss = 0.004 * np.maximum(bad - 0.9, 0.0) + trouble * (0.05 + 0.03 * bad)
-            put[f"{prefix}_loss_ratio"] = np.round(np.maximum(np.minimum(loss, 1.0), out), 5)
+            put[f"{prefix}_loss_ratio"] = np.asarray(np.round(np.maximum(loss, out), 5), dtype=np.float64)
 
     def _derive_work(self, put: _Writer, node: Floats, at_s: Floats) -> None:
         trouble = 0.08 * node[:, NodeRow.LINE_TROUBLE]
@@ -208,8 +208,9 @@ class Readings:
             put[f"{work}_requests_ok"] = np.floor(node[:, NodeRow.INFERENCE_OK + position])
             put[f"{work}_requests_error"] = np.floor(node[:, NodeRow.INFERENCE_ERRORS + position])
 
-    def _derive_gpus(self, put: _Writer, gpu: Floats, jitter: Floats) -> None:
-        used, speed, celsius = gpu[:, GpuRow.UTILIZATION], gpu[:, GpuRow.SPEED_RATIO], gpu[:, GpuRow.CELSIUS]
+    def _derive_gpus(self, put: _Writer, node: Floats, gpu: Floats, jitter: Floats) -> None:
+        used, celsius = gpu[:, GpuRow.UTILIZATION], gpu[:, GpuRow.CELSIUS]
+        speed = node[:, NodeRow.SPEED_RATIO, :, None]
         busy = used > 0.02
         pace = used * speed
         dram = pace * _by_workload(0.66, 0.42, 0.30) * (1.0 - 0.10 * jitter)
@@ -219,7 +220,7 @@ class Readings:
         put["memory_temperature_celsius"] = np.rint(celsius + 4.0 + 9.0 * dram)
         put["temperature_celsius"] = np.rint(celsius)
         put["power_watts"] = gpu[:, GpuRow.POWER_WATTS]
-        put["power_limit_watts"] = gpu[:, GpuRow.LIMIT_WATTS]
+        put["power_limit_watts"] = node[:, NodeRow.GPU_LIMIT_WATTS, :, None]
         put["utilization_ratio"] = np.rint(used * 100.0) / 100.0
         put["memory_utilization_ratio"] = np.rint(dram * 90.0) / 100.0
         put["encoder_utilization_ratio"] = np.rint(pace * _by_workload(0.0, 38.0, 72.0)) / 100.0

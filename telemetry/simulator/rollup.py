@@ -144,7 +144,7 @@ def _rows_each(first: Positions, ends: Positions) -> int:
 
 
 def _grouped(values: npt.NDArray[np.generic], rows: int) -> npt.NDArray[np.generic]:
-    return values.reshape(-1, rows, *values.shape[1:])
+    return values.reshape(len(values) // rows, rows, *values.shape[1:])
 
 
 def _sum(values: Counts, first: Positions, ends: Positions) -> Counts:
@@ -152,6 +152,9 @@ def _sum(values: Counts, first: Positions, ends: Positions) -> Counts:
         # Every sample is there: the number of rows says it all.
         sizes = (ends - first + 1).astype(np.int32) * values.flat[0]
         return np.broadcast_to(sizes.reshape(-1, *([1] * (values.ndim - 1))), (len(first), *values.shape[1:]))
+    rows = _rows_each(first, ends)
+    if rows:
+        return np.asarray(np.add.reduce(_grouped(values, rows), axis=1), dtype=np.int32)
     return np.asarray(np.add.reduceat(values, first), dtype=np.int32)
 
 
@@ -171,8 +174,9 @@ def _average(values: Narrow, counts: Counts, total: Counts, first: Positions, en
     if rows and counts.strides == (0,) * counts.ndim:
         return np.asarray(np.add.reduce(_grouped(values, rows), axis=1) * np.float32(1.0 / rows), dtype=np.float32)
     weighed = np.where(counts > 0, values, np.float32(0)).astype(np.float64) * counts
+    summed = np.add.reduce(_grouped(weighed, rows), axis=1) if rows else np.add.reduceat(weighed, first)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.add.reduceat(weighed, first) / total, dtype=np.float32)
+        return np.asarray(summed / total, dtype=np.float32)
 
 
 def _last(values: Narrow, first: Positions, ends: Positions) -> Narrow:

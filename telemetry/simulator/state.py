@@ -52,6 +52,7 @@ class NodeRow(_Row):
     LINE_TROUBLE = auto()
     SILENT = auto()
     SPEED_RATIO = auto()
+    GPU_LIMIT_WATTS = auto()
     DESIRED_VERSION = auto()
     INFERENCE_SESSIONS = auto()
     GAMING_SESSIONS = auto()
@@ -65,18 +66,16 @@ class NodeRow(_Row):
 
 
 class GpuRow(_Row):
-    """Rows of `FleetState.gpu`, each (N, 16)."""
+    """Rows of `FleetState.gpu`, each (N, 16). Busy seconds and joules follow in the order of what they integrate."""
 
     UTILIZATION = auto()
     POWER_WATTS = auto()
-    LIMIT_WATTS = auto()
     CELSIUS = auto()
-    SPEED_RATIO = auto()
     THROTTLE_REASONS = auto()
     XID = auto()
     PRESENT = auto()
-    ENERGY_JOULES = auto()
     BUSY_SECONDS = auto()
+    ENERGY_JOULES = auto()
     CAPPED_SECONDS = auto()
     SW_THERMAL_SECONDS = auto()
     HW_THERMAL_SECONDS = auto()
@@ -121,7 +120,8 @@ class FleetState:
         node[NodeRow.REJECTED_WATTS] = 7000.0
         node[NodeRow.DESIRED_VERSION] = 1.0
         gpu[GpuRow.PRESENT] = 1.0
-        gpu[GpuRow.SPEED_RATIO] = 1.0
+        node[NodeRow.SPEED_RATIO] = 1.0
+        node[NodeRow.GPU_LIMIT_WATTS] = 600.0
         gpu[GpuRow.CELSIUS] = 45.0
         gpu[GpuRow.ENERGY_JOULES] = (age_days * 11.5)[:, None] * 3.6e6
         gpu[GpuRow.BUSY_SECONDS] = (age_days * 70_000.0)[:, None]

@@ -20,8 +20,8 @@ from telemetry.simulator.live import LiveFleet
 from telemetry.simulator.nodes_file import read_nodes
 from telemetry.simulator.profiles import gpu_uuids, profiles_for
 from telemetry.simulator.push import Pusher
-from telemetry.simulator.serve import MetricsServer
 from telemetry.simulator.series import NodeSeries
+from telemetry.simulator.serve import MetricsServer
 from telemetry.simulator.wire import STALE_MARKER, BodyEncoder
 
 HOME = 2
