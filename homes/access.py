@@ -20,7 +20,8 @@ SYSTEM: Final = "system"
 NOBODY: Final = "nobody"
 
 # The web server starts with nobody; workers and commands set XFRA_ACCESS=system at their entry.
-_access: ContextVar[str] = ContextVar("xfra_access", default=os.environ.get("XFRA_ACCESS", NOBODY))
+_AT_START: Final = os.environ.get("XFRA_ACCESS", NOBODY)
+_access: ContextVar[str] = ContextVar("xfra_access", default=_AT_START)
 
 
 def current() -> str:

@@ -77,8 +77,7 @@ class Backfill:
         values = np.full((count, subjects, len(COLUMNS[block.kind])), np.nan)
         for name, stats in block.columns.items():
             values[:, :, BY_NAME[block.kind][name].code] = stats.last.reshape(count, subjects)
-        # Rows are wanted by subject first, time second.
-        values = values.transpose(1, 0, 2).reshape(count * subjects, -1)
+        values = np.concatenate(list(values.transpose(1, 0, 2)))  # by subject first, by time second
         node_ids = np.repeat(np.repeat(self._node_ids, ids.shape[1]), count)
         at_ms = np.tile(block.at_ms, subjects)
         some = ~np.isnan(values).all(axis=1)
@@ -118,7 +117,8 @@ class _OpenChunk:
             if held is None:
                 shape = (chunks.SLOTS[self.resolution], *stats.last.shape[1:])
                 held = self._columns[column.code] = {
-                    field: np.zeros(shape, np.uint32) if field == "count" else np.full(shape, np.nan) for field in fields
+                    field: np.zeros(shape, np.uint32) if field == "count" else np.full(shape, np.nan)
+                    for field in fields
                 }
             for field, values in fields.items():
                 held[field][slot] = values[at]

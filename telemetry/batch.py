@@ -95,7 +95,7 @@ def _decode(data: bytes) -> Batch:
         raise CorruptBatch("wrong magic")
     (length,) = struct.unpack_from("<I", data, 4)
     header = orjson.loads(data[8 : 8 + length])
-    count, offset, arrays = header["n"], 8 + length, {}
+    count, offset, arrays = header["n"], 8 + length, dict[str, Any]()
     for name, dtype in _ARRAYS:
         arrays[name] = np.frombuffer(data, dtype=dtype, count=count, offset=offset)
         offset += arrays[name].nbytes

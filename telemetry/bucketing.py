@@ -47,8 +47,11 @@ def bucket(
 
 
 def _sum(slot: npt.NDArray[np.int64], values: npt.NDArray[np.float64], slots: int) -> npt.NDArray[np.float64]:
-    return np.bincount(slot, weights=values, minlength=slots).astype(np.float64)
+    return np.asarray(np.bincount(slot, weights=values, minlength=slots), dtype=np.float64)
 
 
 def _divide(total: npt.NDArray[np.float64], count: npt.NDArray[np.uint32]) -> npt.NDArray[np.float64]:
-    return np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
+    some = count > 0
+    out = np.full(len(total), np.nan)
+    out[some] = total[some] / count[some]
+    return out

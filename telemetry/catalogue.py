@@ -64,7 +64,7 @@ CIRCUIT_LABEL: Final = "circuit"
 
 _columns: list[Column] = []
 _sources: list[Source] = []
-_next_code: dict[Kind, int] = {kind: 0 for kind in Kind}
+_next_code: dict[Kind, int] = dict.fromkeys(Kind, 0)
 
 
 def _add(
@@ -103,23 +103,57 @@ def _declare_gpu() -> None:
     _add(gpu, "memory_temperature_celsius", gauge, -60, 250, (_dev("MEMORY_TEMP"), 1), (_dev("MEMORY_TEMP_CELSIUS"), 1))
     _add(gpu, "temperature_celsius", gauge, -60, 250, (_dev("GPU_TEMP"), 1), (_dev("GPU_TEMP_CELSIUS"), 1))
     _add(gpu, "power_watts", gauge, 0, 5000, (_dev("POWER_USAGE"), 1), (_dev("BOARD_POWER_WATTS"), 1))
-    _add(gpu, "energy_joules", counter, 0, _BIG, (_dev("TOTAL_ENERGY_CONSUMPTION"), _MJ), (_dev("GPU_ENERGY_JOULES_TOTAL"), 1))
+    _add(
+        gpu,
+        "energy_joules",
+        counter,
+        0,
+        _BIG,
+        (_dev("TOTAL_ENERGY_CONSUMPTION"), _MJ),
+        (_dev("GPU_ENERGY_JOULES_TOTAL"), 1),
+    )
     _add(gpu, "pcie_replays", counter, 0, _BIG, (_dev("PCIE_REPLAY_COUNTER"), 1), (_dev("PCIE_REPLAY_TOTAL"), 1))
     _add(gpu, "utilization_ratio", gauge, 0, 1, (_dev("GPU_UTIL"), _PERCENT), (_dev("GPU_UTIL_RATIO"), 1))
-    _add(gpu, "memory_utilization_ratio", gauge, 0, 1, (_dev("MEM_COPY_UTIL"), _PERCENT), (_dev("MEMORY_UTIL_RATIO"), 1))
+    _add(
+        gpu, "memory_utilization_ratio", gauge, 0, 1, (_dev("MEM_COPY_UTIL"), _PERCENT), (_dev("MEMORY_UTIL_RATIO"), 1)
+    )
     _add(gpu, "encoder_utilization_ratio", gauge, 0, 1, (_dev("ENC_UTIL"), _PERCENT), (_dev("ENC_UTIL_RATIO"), 1))
     _add(gpu, "decoder_utilization_ratio", gauge, 0, 1, (_dev("DEC_UTIL"), _PERCENT), (_dev("DEC_UTIL_RATIO"), 1))
     _add(gpu, "xid", gauge, 0, 1e6, (_dev("XID_ERRORS"), 1), (_dev("XID_ERROR"), 1))
     _add(gpu, "memory_free_bytes", gauge, 0, 1e13, (_dev("FB_FREE"), _MIB), (_dev("FB_FREE_BYTES"), 1))
     _add(gpu, "memory_used_bytes", gauge, 0, 1e13, (_dev("FB_USED"), _MIB), (_dev("FB_USED_BYTES"), 1))
-    _add(gpu, "rows_remapped_uncorrectable", counter, 0, _BIG, (_dev("UNCORRECTABLE_REMAPPED_ROWS"), 1), (_dev("ROW_REMAP_UNCORRECTABLE_TOTAL"), 1))
-    _add(gpu, "rows_remapped_correctable", counter, 0, _BIG, (_dev("CORRECTABLE_REMAPPED_ROWS"), 1), (_dev("ROW_REMAP_CORRECTABLE_TOTAL"), 1))
+    _add(
+        gpu,
+        "rows_remapped_uncorrectable",
+        counter,
+        0,
+        _BIG,
+        (_dev("UNCORRECTABLE_REMAPPED_ROWS"), 1),
+        (_dev("ROW_REMAP_UNCORRECTABLE_TOTAL"), 1),
+    )
+    _add(
+        gpu,
+        "rows_remapped_correctable",
+        counter,
+        0,
+        _BIG,
+        (_dev("CORRECTABLE_REMAPPED_ROWS"), 1),
+        (_dev("ROW_REMAP_CORRECTABLE_TOTAL"), 1),
+    )
     _add(gpu, "row_remap_failed", flag, 0, 1, (_dev("ROW_REMAP_FAILURE"), 1), (_dev("ROW_REMAP_FAILED"), 1))
     _add(gpu, "graphics_active_ratio", gauge, 0, 1, (_prof("GR_ENGINE_ACTIVE"), 1), (_prof("GR_ENGINE_UTIL_RATIO"), 1))
     _add(gpu, "tensor_active_ratio", gauge, 0, 1, (_prof("PIPE_TENSOR_ACTIVE"), 1), (_prof("TENSOR_UTIL_RATIO"), 1))
     _add(gpu, "dram_active_ratio", gauge, 0, 1, (_prof("DRAM_ACTIVE"), 1), (_prof("DRAM_UTIL_RATIO"), 1))
     # Common additions to the default list.
-    _add(gpu, "throttle_reasons", gauge, 0, 1 << 20, (_dev("CLOCKS_EVENT_REASONS"), 1), (_dev("CLOCK_THROTTLE_REASONS"), 1))
+    _add(
+        gpu,
+        "throttle_reasons",
+        gauge,
+        0,
+        1 << 20,
+        (_dev("CLOCKS_EVENT_REASONS"), 1),
+        (_dev("CLOCK_THROTTLE_REASONS"), 1),
+    )
     _add(gpu, "power_limit_watts", gauge, 0, 5000, (_dev("POWER_MGMT_LIMIT"), 1), (_dev("ENFORCED_POWER_LIMIT"), 1))
     _add(gpu, "memory_reserved_bytes", gauge, 0, 1e13, (_dev("FB_RESERVED"), _MIB), (_dev("FB_RESERVED_BYTES"), 1))
     _add(gpu, "memory_total_bytes", gauge, 0, 1e13, (_dev("FB_TOTAL"), _MIB), (_dev("FB_CAPACITY_BYTES"), 1))
@@ -127,7 +161,15 @@ def _declare_gpu() -> None:
     _add(gpu, "ecc_double_bit_volatile", counter, 0, _BIG, (_dev("ECC_DBE_VOL_TOTAL"), 1))
     _add(gpu, "ecc_single_bit_aggregate", counter, 0, _BIG, (_dev("ECC_SBE_AGG_TOTAL"), 1))
     _add(gpu, "ecc_double_bit_aggregate", counter, 0, _BIG, (_dev("ECC_DBE_AGG_TOTAL"), 1))
-    _add(gpu, "slowdown_temperature_celsius", gauge, -60, 250, (_dev("SLOWDOWN_TEMP"), 1), (_dev("GPU_TEMP_SLOWDOWN_CELSIUS"), 1))
+    _add(
+        gpu,
+        "slowdown_temperature_celsius",
+        gauge,
+        -60,
+        250,
+        (_dev("SLOWDOWN_TEMP"), 1),
+        (_dev("GPU_TEMP_SLOWDOWN_CELSIUS"), 1),
+    )
     _add(gpu, "sm_active_ratio", gauge, 0, 1, (_prof("SM_ACTIVE"), 1), (_prof("SM_UTIL_RATIO"), 1))
     _add(gpu, "sm_occupancy_ratio", gauge, 0, 1, (_prof("SM_OCCUPANCY"), 1), (_prof("SM_OCCUPANCY_RATIO"), 1))
     _add(gpu, "pcie_sent_bytes", counter, 0, _BIG, (_prof("PCIE_TX_BYTES"), 1))
@@ -136,7 +178,14 @@ def _declare_gpu() -> None:
     _add(gpu, "pcie_link_generation", gauge, 0, 16, (_dev("PCIE_LINK_GEN"), 1))
     _add(gpu, "pcie_link_width", gauge, 0, 64, (_dev("PCIE_LINK_WIDTH"), 1))
     for reason in ("SW_POWER_CAP", "SW_THERM_SLOWDOWN", "HW_THERM_SLOWDOWN", "HW_POWER_BRAKE_SLOWDOWN"):
-        _add(gpu, f"throttled_{reason.lower().removesuffix('_slowdown')}_seconds", counter, 0, _BIG, (_dev(f"CLOCKS_EVENT_REASON_{reason}_NS"), _NS))
+        _add(
+            gpu,
+            f"throttled_{reason.lower().removesuffix('_slowdown')}_seconds",
+            counter,
+            0,
+            _BIG,
+            (_dev(f"CLOCKS_EVENT_REASON_{reason}_NS"), _NS),
+        )
 
 
 POWER_CHANNELS: Final = ("site", "home", "node", "battery", "solar")
@@ -159,7 +208,14 @@ def _declare_panel() -> None:
     for channel in POWER_CHANNELS:
         _add(node, f"{channel}_power_watts", gauge, -1e6, 1e6, ("xfra_panel_power_watts", 1, (("channel", channel),)))
     for register in ENERGY_REGISTERS:
-        _add(node, f"{register}_energy_joules", counter, 0, _BIG, ("xfra_panel_energy_joules_total", 1, (("register", register),)))
+        _add(
+            node,
+            f"{register}_energy_joules",
+            counter,
+            0,
+            _BIG,
+            ("xfra_panel_energy_joules_total", 1, (("register", register),)),
+        )
     _add(node, "main_amperes", gauge, -2000, 2000, ("xfra_panel_main_amperes", 1))
     _add(node, "limit_amperes", gauge, 0, 2000, ("xfra_panel_limit_amperes", 1))
     _add(node, "grid_up", flag, 0, 1, ("xfra_grid_up", 1))
@@ -174,7 +230,9 @@ def _declare_panel() -> None:
 def _declare_enclosure() -> None:
     gauge, flag, node = Shape.GAUGE, Shape.FLAG, Kind.NODE
     for side in ("supply", "return"):
-        _add(node, f"coolant_{side}_celsius", gauge, -60, 250, ("xfra_coolant_temperature_celsius", 1, (("side", side),)))
+        _add(
+            node, f"coolant_{side}_celsius", gauge, -60, 250, ("xfra_coolant_temperature_celsius", 1, (("side", side),))
+        )
     _add(node, "coolant_flow_liters_per_second", gauge, 0, 1000, ("xfra_coolant_flow_liters_per_second", 1))
     _add(node, "coolant_leak", flag, 0, 1, ("xfra_coolant_leak", 1))
     _add(node, "enclosure_open", flag, 0, 1, ("xfra_enclosure_open", 1))
@@ -192,13 +250,34 @@ def _declare_internet_and_work() -> None:
             metric = f"xfra_internet_{name}"
             _add(node, f"internet_{traffic}_{name}", shape, low, high, (metric, 1, plain), (metric, 1, idle))
         loaded: LabelPairs = (("load", "loaded"), ("traffic", traffic))
-        _add(node, f"internet_{traffic}_loaded_latency_seconds", gauge, 0, 600, ("xfra_internet_latency_seconds", 1, loaded))
+        _add(
+            node,
+            f"internet_{traffic}_loaded_latency_seconds",
+            gauge,
+            0,
+            600,
+            ("xfra_internet_latency_seconds", 1, loaded),
+        )
     for work in WORKLOAD_CLASSES:
         _add(node, f"{work}_sessions", gauge, 0, 1e7, ("xfra_workload_sessions", 1, (("class", work),)))
         for quantile, short in LATENCY_QUANTILES.items():
-            _add(node, f"{work}_latency_{short}_seconds", gauge, 0, 3600, ("xfra_workload_latency_seconds", 1, (("class", work), ("quantile", quantile))))
+            _add(
+                node,
+                f"{work}_latency_{short}_seconds",
+                gauge,
+                0,
+                3600,
+                ("xfra_workload_latency_seconds", 1, (("class", work), ("quantile", quantile))),
+            )
         for outcome in ("ok", "error"):
-            _add(node, f"{work}_requests_{outcome}", counter, 0, _BIG, ("xfra_workload_requests_total", 1, (("class", work), ("outcome", outcome))))
+            _add(
+                node,
+                f"{work}_requests_{outcome}",
+                counter,
+                0,
+                _BIG,
+                ("xfra_workload_requests_total", 1, (("class", work), ("outcome", outcome))),
+            )
     _add(node, "desired_state_version", counter, 0, _BIG, ("xfra_desired_state_version", 1))
 
 
@@ -224,8 +303,7 @@ KNOWN_METRICS: Final[frozenset[str]] = frozenset(source.metric for source in SOU
 
 _by_metric_and_labels: Final = {(s.metric, s.labels): s for s in SOURCES}
 _label_names: Final[dict[str, frozenset[str]]] = {
-    metric: frozenset(name for s in SOURCES if s.metric == metric for name, _ in s.labels)
-    for metric in KNOWN_METRICS
+    metric: frozenset(name for s in SOURCES if s.metric == metric for name, _ in s.labels) for metric in KNOWN_METRICS
 }
 
 

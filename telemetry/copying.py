@@ -21,7 +21,9 @@ def timestamps(at_ms: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return at_ms * 1000 - _EPOCH_2000_US
 
 
-def binary_rows(columns: list[tuple[npt.NDArray[Any], str]], values: npt.NDArray[np.float64], sizes: list[int]) -> bytes:
+def binary_rows(
+    columns: list[tuple[npt.NDArray[Any], str]], values: npt.NDArray[np.float64], sizes: list[int]
+) -> bytes:
     """A complete COPY body.
 
     `columns` are leading NOT NULL columns as (array, big-endian dtype such as ">i4"); `values` is a

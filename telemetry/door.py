@@ -21,7 +21,7 @@ from django.conf import settings
 from telemetry import batch as batches
 from telemetry import remote_write as wire
 from telemetry.admission import Admitted, NodeSeries, admit
-from telemetry.callers import CallerUnknown, Callers, CallersUnavailable
+from telemetry.callers import Callers, CallersUnavailable, CallerUnknown
 from telemetry.stream import Appender, StreamFull, shard_of
 from telemetry.tasks import drain
 

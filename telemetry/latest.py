@@ -40,7 +40,9 @@ class State:
     def cells(self, kind: Kind) -> dict[str, Cell]:
         """What has a value now, by column name."""
         return {
-            column.name: Cell(float(self.values[column.code]), datetime.fromtimestamp(self.at_ms[column.code] / 1000, UTC))
+            column.name: Cell(
+                float(self.values[column.code]), datetime.fromtimestamp(self.at_ms[column.code] / 1000, UTC)
+            )
             for column in COLUMNS[kind][: len(self.values)]
             if self.at_ms[column.code] and not np.isnan(self.values[column.code])
         }
@@ -58,8 +60,10 @@ def advance(cursor: Any, rows: Rows) -> None:
     cursor.executemany(
         "INSERT INTO telemetry_latest (node_id, kind, subject_id, at_ms, value) VALUES (%s, %s, %s, %s, %s)"
         " ON CONFLICT (node_id, kind, subject_id) DO UPDATE SET at_ms = EXCLUDED.at_ms, value = EXCLUDED.value",
-        [(node, int(rows.kind), subject, known[node, subject].at_ms.tolist(), known[node, subject].values.tolist())
-         for node, subject in keys],
+        [
+            (node, int(rows.kind), subject, known[node, subject].at_ms.tolist(), known[node, subject].values.tolist())
+            for node, subject in keys
+        ],
     )
 
 

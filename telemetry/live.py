@@ -71,7 +71,7 @@ def home_payload(node: Node, known: NodeLatest) -> payloads.HomePayload:
 
 
 def _watched(groups: list[str]) -> set[str]:
-    prefix = settings.CHANNEL_LAYERS["default"]["CONFIG"]["prefix"]  # how channels-redis names a group's channel
+    prefix = settings.CHANNEL_PREFIX  # how channels-redis names a group's channel
     names = {group: f"{prefix}__group__{group}" for group in groups}
     counts: Any = _redis().pubsub_numsub(*names.values())
     listened = {name for name, count in counts if count}

@@ -55,5 +55,3 @@ def drop_expired(now: float | None = None, tables: Iterable[str] = PARTITION_SEC
             cursor.execute("SELECT telemetry_drop_partitions(%s, %s)", [table, before])
             dropped += cursor.fetchone()[0]
     return dropped
-
-

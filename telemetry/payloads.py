@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Final, TypedDict
+from typing import Final, TypedDict, cast
 
 from telemetry.node_state import Cause, State
 from telemetry.readings import Cell, GpuLatest, NodeLatest
@@ -206,8 +206,8 @@ def battery_payload(latest: NodeLatest, basis_watts: float | None) -> BatteryPay
 
 
 def line_payload(latest: NodeLatest, traffic: str) -> LinePayload:
-    values = {name: reading(latest.cells.get(f"internet_{traffic}_{name}")) for name in _LINE}
-    return values  # type: ignore[return-value]  # the keys are _LINE, which are LinePayload's
+    """One kind of traffic of the home's internet line."""
+    return cast(LinePayload, {name: reading(latest.cells.get(f"internet_{traffic}_{name}")) for name in _LINE})
 
 
 def node_payload(latest: NodeLatest) -> NodePayload:

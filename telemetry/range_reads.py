@@ -178,9 +178,7 @@ def read_registers(node_id: int, registers: Sequence[str], edges: Sequence[datet
     columns = [BY_NAME[Kind.NODE][f"{name}_energy_joules"] for name in registers]
     found = _from_chunks(node_id, Kind.NODE, columns, first, slots, source, source, {0: ""})
     starts = first + np.arange(slots) * source
-    moved = {
-        name: _moved(found.get((0, column.code)), slots) for name, column in zip(registers, columns, strict=True)
-    }
+    moved = {name: _moved(found.get((0, column.code)), slots) for name, column in zip(registers, columns, strict=True)}
     heard = np.any([~np.isnan(values) for values in moved.values()], axis=0)
     return [_energy(edges[i], edges[i + 1], starts, moved, heard, now) for i in range(len(edges) - 1)]
 
@@ -209,12 +207,11 @@ def _energy(
     elapsed = inside & (starts < now)
     covered = float((heard & elapsed).sum() / elapsed.sum()) if elapsed.any() else 0.0
     sums = {
-        name: None if np.isnan(values[inside]).all() else float(np.nansum(values[inside])) for name, values in moved.items()
+        name: None if np.isnan(values[inside]).all() else float(np.nansum(values[inside]))
+        for name, values in moved.items()
     }
     return Energy(start, end, sums, covered)
 
 
 def _instant(second: float) -> datetime:
     return datetime.fromtimestamp(second, UTC)
-
-

@@ -110,7 +110,9 @@ class Energy:
     @property
     def home_watt_hours(self) -> float | None:
         """What the household itself used: everything that came in less everything that went elsewhere."""
-        parts = [self.watt_hours.get(name) for name in ("site_import", "site_export", "node", "battery_in", "battery_out")]
+        parts = [
+            self.watt_hours.get(name) for name in ("site_import", "site_export", "node", "battery_in", "battery_out")
+        ]
         if any(part is None for part in parts):
             return None
         imported, exported, node, charged, discharged = (part or 0.0 for part in parts)

@@ -32,7 +32,9 @@ def judge(node_ids: Iterable[int], now: datetime | None = None) -> set[int]:
     with transaction.atomic():
         nodes = list(Node.objects.filter(pk__in=ids))
         # In order of id, so that two judges of overlapping nodes take turns instead of deadlocking.
-        rows = {row.node_id: row for row in NodeStatusRow.objects.select_for_update().filter(node__in=ids).order_by("node")}
+        rows = {
+            row.node_id: row for row in NodeStatusRow.objects.select_for_update().filter(node__in=ids).order_by("node")
+        }
         everything = _group(latest.read(ids))
         return {node.pk for node in nodes if _judge(node, everything.get(node.pk, {}), rows.get(node.pk), at)}
 
@@ -123,5 +125,3 @@ def silent_nodes(now: datetime | None = None) -> list[int]:
             [at - timedelta(seconds=5)],
         )
         return [row[0] for row in cursor.fetchall()]
-
-

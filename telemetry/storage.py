@@ -84,7 +84,13 @@ def _gather(kind: int, batches: Sequence[Batch], subjects: registry.Subjects) ->
     for batch in batches:
         mine = batch.kinds == kind
         ids = subjects.ids(batch, kind)[batch.subjects[mine]]
-        parts = (np.full(len(ids), batch.node_id, np.int64), ids, batch.at_ms[mine], batch.codes[mine], batch.values[mine])
+        parts = (
+            np.full(len(ids), batch.node_id, np.int64),
+            ids,
+            batch.at_ms[mine],
+            batch.codes[mine],
+            batch.values[mine],
+        )
         for column, part in zip(columns, parts, strict=True):
             column.append(part)
     return [np.concatenate(column) for column in columns]

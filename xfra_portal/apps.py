@@ -9,7 +9,8 @@ class PortalConfig(AppConfig):
     verbose_name = "XFRA portal"
 
     def ready(self) -> None:
-        from xfra_portal import checks  # noqa: F401  (registers the system checks)
+        # Imported for what they do: system checks register, and @shared_task finds this project's Celery.
+        from xfra_portal import celery, checks  # noqa: F401
 
         # The last app in the signal's order is not known, so each app's signal grants; it is cheap.
         post_migrate.connect(_grant, dispatch_uid="xfra_portal.grants")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import Warning as Caution
 
 from xfra_portal import environment
 
@@ -19,7 +20,11 @@ def addresses_are_given(**kwargs: Any) -> list[CheckMessage]:
         "REDIS_URL": environment.REDIS_URL,
     }
     return [
-        Error(f"{name} is not set.", hint=f"Set {name}, or run `make run`, which writes it to .local/env.", id=f"xfra.E00{i}")
+        Error(
+            f"{name} is not set.",
+            hint=f"Set {name}, or run `make run`, which writes it to .local/env.",
+            id=f"xfra.E00{i}",
+        )
         for i, (name, value) in enumerate(needed.items(), start=1)
         if not value
     ]
@@ -43,7 +48,7 @@ def roles_differ(**kwargs: Any) -> list[CheckMessage]:
 def profile_is_production(**kwargs: Any) -> list[CheckMessage]:
     if settings.PROFILE != "production":
         return [
-            Warning(
+            Caution(
                 f"The profile is {settings.PROFILE!r}: operators may sign in without a second factor.",
                 hint="Set XFRA_PROFILE=production.",
                 id="xfra.W001",

@@ -89,6 +89,9 @@ class Battery(models.Model):
     model = models.CharField(max_length=60, blank=True)
     capacity_wh = models.PositiveIntegerField(default=16_000)
 
+    def __str__(self) -> str:
+        return self.model or f"battery of {self.home_id}"
+
 
 class InternetLine(models.Model):
     """What the internet provider promised; what it delivers is telemetry."""
@@ -98,6 +101,9 @@ class InternetLine(models.Model):
     promised_download_bps = models.BigIntegerField(default=1_000_000_000)
     promised_upload_bps = models.BigIntegerField(default=1_000_000_000)
     promised_uptime_ratio = models.DecimalField(max_digits=6, decimal_places=5, default="0.999")
+
+    def __str__(self) -> str:
+        return f"{self.provider} at {self.home_id}"
 
 
 class WorkOrder(models.Model):

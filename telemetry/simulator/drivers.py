@@ -115,7 +115,7 @@ class Drivers:
         hour = local_s % 86400.0 / 3600.0
         evening = np.cos(2 * np.pi * (hour - 20.5) / 24.0)
         lull = np.where(uniform(self._seeds, 80, utc_s // 5400) < 0.06, 0.6, 1.0)
-        inference = (0.86 + 0.08 * np.cos(2 * np.pi * (hour - 14.0) / 24.0)) * lull
+        inference = (0.89 + 0.07 * np.cos(2 * np.pi * (hour - 14.0) / 24.0)) * lull
         inference = inference + 0.09 * smooth(self._seeds, 81, utc_s / 1500.0)
         gaming = 0.72 + 0.22 * evening + 0.10 * smooth(self._seeds, 82, utc_s / 2400.0)
         streaming = 0.68 + 0.26 * evening + 0.08 * smooth(self._seeds, 83, utc_s / 1800.0)
@@ -125,7 +125,7 @@ class Drivers:
     def _battery_wish_watts(local_s: Floats) -> Floats:
         """Charge off-peak (midnight to six), spare the grid at its peak (17 to 21), rest otherwise."""
         hour = local_s % 86400.0 / 3600.0
-        return np.where(hour < 6.0, 3400.0, np.where((hour >= 17.0) & (hour < 21.0), -2200.0, 0.0))
+        return np.where(hour < 6.0, 3400.0, np.where((hour >= 17.0) & (hour < 21.0), -1500.0, 0.0))
 
 
 def _columns(pairs: Sequence[tuple[float, float]]) -> tuple[Floats, Floats]:

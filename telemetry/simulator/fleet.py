@@ -47,6 +47,7 @@ _FLAGS: Final = (
     (NodeRow.CURTAILED_OUTAGE, FaultKind.GRID_OUTAGE),
     (NodeRow.CURTAILED_GRID_EVENT, FaultKind.GRID_EVENT),
 )
+_ONE_CAR_WATTS: Final = 11_500.0
 _HEAT_RAMP_S: Final = 7200.0
 _HEAT_CELSIUS: Final = 45.5
 _FAST_FORWARD_FINE_S: Final = 3 * 86400.0
@@ -175,7 +176,7 @@ class Fleet:
             circuit[_COOKTOP, baking] = COOKTOP_WATTS
             circuit[_DRYER, baking] = DRYER_WATTS
             circuit[_WATER, baking] = WATER_HEATER_WATTS
-            circuit[_EV, baking] = self._ev_charger_watts[baking]
+            circuit[_EV, baking] = np.minimum(self._ev_charger_watts, _ONE_CAR_WATTS)[baking]
         if FaultKind.GRID_OUTAGE in faults.any_of:
             out = faults.masks[FaultKind.GRID_OUTAGE]
             # On battery the panel sheds what a battery cannot carry for long.

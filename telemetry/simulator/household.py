@@ -86,17 +86,17 @@ class Household:
         charges = np.zeros_like(hour)
         for days_ago in (0, 1):
             since = day - days_ago
-            start = self._start(since, 50, 17.2, 3.6) - 24.0 * days_ago
-            duration = 1.0 + 3.0 * uniform(self._seeds, 51, since)
-            charges += self._runs(hour, start, duration) * self._chance(since, 52, 0.72)
+            start = self._start(since, 50, 17.2, 2.0) - 24.0 * days_ago
+            duration = 0.4 + 1.1 * uniform(self._seeds, 51, since)
+            charges += self._runs(hour, start, duration) * self._chance(since, 52, 0.8)
         return self._ev_charger_watts * np.minimum(charges, 1.0)
 
     def _water_heater(self, minute: Integers, hour: Floats) -> Floats:
-        busy = 0.32 * _bump(hour, 7.0, 1.2) + 0.45 * _bump(hour, 19.0, 1.8) + 0.05
+        busy = 0.25 * _bump(hour, 7.0, 0.8) + 0.5 * _bump(hour, 18.8, 1.1) + 0.02
         return np.asarray(WATER_HEATER_WATTS * (uniform(self._seeds, 60, minute // 10) < busy), dtype=np.float64)
 
     def _lights(self, minute: Integers, hour: Floats, day: Floats) -> Floats:
-        shape = 260.0 + 900.0 * _bump(hour, 20.0, 2.6) + 420.0 * _bump(hour, 7.2, 1.3) + 160.0 * _bump(hour, 13.0, 3.0)
+        shape = 200.0 + 800.0 * _bump(hour, 20.0, 2.6) + 300.0 * _bump(hour, 7.2, 1.3) + 100.0 * _bump(hour, 13.0, 3.0)
         day_to_day = 0.75 + 0.5 * uniform(self._seeds, 70, day)
         moment = 1.0 + 0.25 * smooth(self._seeds, 71, minute / 12.0)
         return np.asarray(shape * day_to_day * moment)

@@ -17,7 +17,7 @@ WATT_STEP: Final = 0.125
 
 GPU_IDLE_WATTS: Final = 32.0
 GPU_LIMIT_WATTS: Final = 600.0
-_WATTS_AT_FULL: Final = np.array([582.0, 455.0, 350.0])[WORKLOAD_OF_GPU]
+_WATTS_AT_FULL: Final = np.array([582.0, 490.0, 420.0])[WORKLOAD_OF_GPU]
 _DYNAMIC_WATTS: Final = _WATTS_AT_FULL - GPU_IDLE_WATTS
 _CAP_REACHED_WATTS: Final = 578.0
 _HOSTS_IDLE_WATTS: Final = 4 * 105.0 + 240.0  # four EPYC sockets; memory, network, storage, pump

@@ -64,7 +64,7 @@ def _profile(hostname: str, seed: int, generation: Generation | Literal["mixed"]
         isp=str(random.choice(_INTERNET_PROVIDERS[climate])),
         solar_peak_watts=float(random.integers(40, 75)) * 100.0 if has_solar else 0.0,
         air_conditioner_watts=float(random.integers(35, 56)) * 100.0,
-        ev_charger_watts=float(random.choice((9600.0, 11500.0, 11500.0))),
+        ev_charger_watts=float(random.choice((11_500.0, 19_200.0, 19_200.0))),
         battery_reserve_ratio=float(random.choice((0.2, 0.3, 0.3, 0.4))),
         download_plan_bits_per_second=float(random.choice((1e9, 2e9))),
         upload_plan_bits_per_second=1e9,
