@@ -37,9 +37,9 @@ environment-dev:
 	@$(BOOTSTRAP) requirements.txt requirements-dev.txt
 
 requirements: environment-dev
-	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
 		--custom-compile-command "make requirements" -o requirements.txt requirements.in
-	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
 		--custom-compile-command "make requirements" -o requirements-dev.txt requirements-dev.in
 
 # Start over: also deletes .local, which holds the demo's data, but never under a stack that runs.

@@ -133,7 +133,8 @@ def seed_history(seeded: Seeded, days: float, seed: int, state_folder: Path | No
     backfill = Backfill([node.pk for node in seeded.nodes], _gpus(seeded, seed, start), GPUS_PER_NODE)
     fleet = Fleet(seeded.profiles, seed, start, default_scenario(hostnames, now, seed, int(days) or 1))
     told = 0.0
-    for block in generate_history(fleet, int(now.timestamp() * 1000), days=days, fine_days=min(2, days)):
+    until_ms = int(now.timestamp() * 1000)
+    for block in generate_history(fleet, until_ms, days=days, fine_days=min(2, days), coarse_step_seconds=180):
         backfill.take(block)
         share = (fleet.at_s - start.timestamp()) / (days * 86_400)
         if share - told >= 0.2:
