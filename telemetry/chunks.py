@@ -57,6 +57,10 @@ class Buckets:
         for name, values in self.fields.items():
             values[at] = other.fields[name]
 
+    def part(self, at: slice) -> Buckets:
+        """Some of the buckets, sharing memory with these."""
+        return Buckets(self.shape, self.count[at], {name: values[at] for name, values in self.fields.items()})
+
 
 Chunk = dict[int, Buckets]
 """Buckets by column code; a column that was never sent is not there."""

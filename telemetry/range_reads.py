@@ -91,8 +91,7 @@ def _from_chunks(
                 continue
             whole = fine.setdefault((subject, code), Buckets.empty(held.shape, slots * factor))
             low, high = max(begin, first), min(begin + chunks.span_seconds(source), end)
-            part = slice((low - begin) // source, (high - begin) // source)
-            piece = Buckets(held.shape, held.count[part], {n: v[part] for n, v in held.fields.items()})
+            piece = held.part(slice((low - begin) // source, (high - begin) // source))
             whole.put(slice((low - first) // source, (high - first) // source), piece)
     return fine if factor == 1 else {key: chunks.coarsen(held, factor) for key, held in fine.items()}
 

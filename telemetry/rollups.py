@@ -62,10 +62,90 @@ def recompute(node_id: int, start: int, end: int) -> None:
     first = start - start % 60
     last = end + (-end) % 60 + 60  # the bucket after may take its counter's increase from here
     for kind in Kind:
-        for subject_id, raw in _read_raw(kind, node_id, first - LOOKBACK_SECONDS, last).items():
-            _replace_minutes(kind, node_id, subject_id, raw, first, last)
-            for resolution in (900, 3600):
-                _derive(kind, node_id, subject_id, resolution, first, last)
+        raw = _read_raw(kind, node_id, first - LOOKBACK_SECONDS, last)
+        if raw:
+            _recompute_kind(kind, node_id, raw, first, last)
+
+
+def _recompute_kind(kind: Kind, node_id: int, raw: dict[int, Raw], first: int, last: int) -> None:
+    minutes = Window.load(kind, node_id, list(raw), 60, first, last)
+    slots = (last - first) // 60
+    for subject, rows in raw.items():
+        fresh = {}
+        for column in COLUMNS[kind]:
+            values = rows.values[:, column.code]
+            if not np.isnan(values).all():
+                fresh[column.code] = bucket(column.shape, rows.at_ms, values, first * 1000, 60_000, slots)
+        minutes.put(subject, first, fresh, slots)
+    minutes.save()
+    for resolution in (900, 3600):
+        factor = resolution // 60
+        coarse = Window.load(kind, node_id, list(raw), resolution, minutes.start, minutes.end)
+        for subject, chunk in minutes.held.items():
+            derived = {code: chunks.coarsen(buckets, factor) for code, buckets in chunk.items()}
+            coarse.put(subject, minutes.start, derived, (minutes.end - minutes.start) // resolution)
+        coarse.save()
+
+
+@dataclass(slots=True)
+class Window:
+    """Whole chunks of some subjects of one kind, side by side in memory: buckets over [start, end)."""
+
+    kind: Kind
+    node_id: int
+    resolution: int
+    start: int
+    end: int
+    held: dict[int, Chunk]
+
+    @classmethod
+    def load(cls, kind: Kind, node_id: int, subjects: list[int], resolution: int, start: int, end: int) -> Window:
+        """The chunks that overlap [start, end), all of each."""
+        span = chunks.span_seconds(resolution)
+        begin, stop = chunks.chunk_start(resolution, start), end + (-end) % span
+        window = cls(kind, node_id, resolution, begin, stop, {subject: {} for subject in subjects})
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT subject_id, extract(epoch FROM at)::bigint, body FROM {ROLLUP_TABLES[resolution]}"  # noqa: S608
+                " WHERE node_id = %s AND kind = %s AND subject_id = ANY(%s) AND at >= %s AND at < %s",
+                [node_id, int(kind), subjects, _instant(begin), _instant(stop)],
+            )
+            for subject, at, body in cursor.fetchall():
+                window._set(subject, at, chunks.decode(kind, bytes(body)), chunks.SLOTS[resolution])
+        return window
+
+    def put(self, subject: int, start: int, fresh: Chunk, slots: int) -> None:
+        """Replace `slots` buckets from `start` on: columns that are not in `fresh` become gaps there."""
+        first = (start - self.start) // self.resolution
+        for code, buckets in self.held[subject].items():
+            if code not in fresh:
+                buckets.put(slice(first, first + slots), Buckets.empty(buckets.shape, slots))
+        self._set(subject, start, fresh, slots)
+
+    def _set(self, subject: int, start: int, chunk: Chunk, slots: int) -> None:
+        first = (start - self.start) // self.resolution
+        mine = self.held[subject]
+        for code, buckets in chunk.items():
+            if code not in mine:
+                mine[code] = Buckets.empty(buckets.shape, (self.end - self.start) // self.resolution)
+            mine[code].put(slice(first, first + slots), buckets)
+
+    def save(self) -> None:
+        """Write every chunk back."""
+        per_chunk = chunks.SLOTS[self.resolution]
+        rows = []
+        for subject, chunk in self.held.items():
+            for number, begin in enumerate(range(self.start, self.end, chunks.span_seconds(self.resolution))):
+                part = slice(number * per_chunk, (number + 1) * per_chunk)
+                body = chunks.encode(self.kind, {code: buckets.part(part) for code, buckets in chunk.items()})
+                rows.append((self.node_id, int(self.kind), subject, _instant(begin), body))
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                f"INSERT INTO {ROLLUP_TABLES[self.resolution]} (node_id, kind, subject_id, at, body)"  # noqa: S608
+                " VALUES (%s, %s, %s, %s, %s)"
+                " ON CONFLICT (node_id, kind, subject_id, at) DO UPDATE SET body = EXCLUDED.body",
+                rows,
+            )
 
 
 def _read_raw(kind: Kind, node_id: int, start: int, end: int) -> dict[int, Raw]:
@@ -86,71 +166,6 @@ def _read_raw(kind: Kind, node_id: int, start: int, end: int) -> dict[int, Raw]:
 def _raw(rows: list[Any]) -> Raw:
     table = np.array(rows, dtype=np.float64)  # None becomes NaN; instants in ms are exact in float64
     return Raw(table[:, 0].astype(np.int64), table[:, 1:])
-
-
-def _replace_minutes(kind: Kind, node_id: int, subject_id: int, raw: Raw, start: int, end: int) -> None:
-    slots = (end - start) // 60
-    fresh: Chunk = {}
-    for column in COLUMNS[kind]:
-        values = raw.values[:, column.code]
-        if not np.isnan(values).all():
-            fresh[column.code] = bucket(column.shape, raw.at_ms, values, start * 1000, 60_000, slots)
-    replace(kind, node_id, subject_id, 60, start, fresh, slots)
-
-
-def replace(kind: Kind, node_id: int, subject_id: int, resolution: int, start: int, fresh: Chunk, slots: int) -> None:
-    """Put consecutive buckets, the first of which starts at `start`, in place of what the chunks hold there."""
-    span = chunks.span_seconds(resolution)
-    for begin in range(chunks.chunk_start(resolution, start), start + slots * resolution, span):
-        stored = read_chunk(kind, node_id, subject_id, resolution, begin)
-        low, high = max(begin, start), min(begin + span, start + slots * resolution)
-        mine = slice((low - begin) // resolution, (high - begin) // resolution)
-        theirs = slice((low - start) // resolution, (high - start) // resolution)
-        for code in set(stored) | set(fresh):
-            shape = COLUMNS[kind][code].shape
-            held = stored.setdefault(code, Buckets.empty(shape, chunks.SLOTS[resolution]))
-            held.put(mine, _part(fresh.get(code) or Buckets.empty(shape, slots), theirs))
-        _store(kind, node_id, subject_id, resolution, begin, stored)
-
-
-def _part(buckets: Buckets, at: slice) -> Buckets:
-    return Buckets(buckets.shape, buckets.count[at], {name: values[at] for name, values in buckets.fields.items()})
-
-
-def _derive(kind: Kind, node_id: int, subject_id: int, resolution: int, start: int, end: int) -> None:
-    """Buckets of `resolution` that overlap [start, end), from minutes."""
-    first, last = start - start % resolution, end + (-end) % resolution
-    minutes: Chunk = {}
-    slots = (last - first) // 60
-    for begin in range(first - first % 3600, last, 3600):
-        for code, held in read_chunk(kind, node_id, subject_id, 60, begin).items():
-            whole = minutes.setdefault(code, Buckets.empty(held.shape, slots))
-            low, high = max(begin, first), min(begin + 3600, last)
-            part = _part(held, slice((low - begin) // 60, (high - begin) // 60))
-            whole.put(slice((low - first) // 60, (high - first) // 60), part)
-    coarse = {code: chunks.coarsen(held, resolution // 60) for code, held in minutes.items()}
-    replace(kind, node_id, subject_id, resolution, first, coarse, slots * 60 // resolution)
-
-
-def read_chunk(kind: Kind, node_id: int, subject_id: int, resolution: int, begin: int) -> Chunk:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT body FROM {ROLLUP_TABLES[resolution]}"  # noqa: S608
-            " WHERE node_id = %s AND kind = %s AND subject_id = %s AND at = %s",
-            [node_id, int(kind), subject_id, _instant(begin)],
-        )
-        row = cursor.fetchone()
-    return chunks.decode(kind, bytes(row[0])) if row else {}
-
-
-def _store(kind: Kind, node_id: int, subject_id: int, resolution: int, begin: int, chunk: Chunk) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {ROLLUP_TABLES[resolution]} (node_id, kind, subject_id, at, body)"  # noqa: S608
-            " VALUES (%s, %s, %s, %s, %s)"
-            " ON CONFLICT (node_id, kind, subject_id, at) DO UPDATE SET body = EXCLUDED.body",
-            [node_id, int(kind), subject_id, _instant(begin), chunks.encode(kind, chunk)],
-        )
 
 
 def _instant(second: int) -> datetime:
