@@ -168,10 +168,9 @@ def _plain(values: npt.NDArray[np.float64]) -> list[float | None]:
 
 
 def read_registers(node_id: int, registers: Sequence[str], edges: Sequence[datetime]) -> list[Energy]:
-    """Energy between neighbouring edges from the registers' last values per bucket, in watt-hours."""
+    """Energy between neighbouring edges from the registers' last values per quarter-hour, in watt-hours."""
     seconds = [int(edge.timestamp()) for edge in edges]
-    now = int(time.time())
-    source = 900 if all(second % 900 == 0 or second >= now - 900 for second in seconds) else 60
+    now, source = int(time.time()), 900
     first = seconds[0] // source * source - LOOKBACK_SECONDS // 60 * source
     slots = -(-(seconds[-1] - first) // source)
     columns = [BY_NAME[Kind.NODE][f"{name}_energy_joules"] for name in registers]
@@ -189,8 +188,8 @@ def _moved(buckets: Buckets | None, slots: int) -> npt.NDArray[np.float64]:
         return out
     known = np.flatnonzero(buckets.count)
     last = buckets.fields["last"][known]
-    grown = np.diff(last, prepend=last[:1])
-    out[known] = np.where(grown < 0, last, grown) / 3600.0
+    # A register that fell belongs to another meter, which may start anywhere: nothing is known to have flowed.
+    out[known] = np.maximum(np.diff(last, prepend=last[:1]), 0.0) / 3600.0
     return out
 
 

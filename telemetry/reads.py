@@ -99,7 +99,7 @@ def _subject_ids(node_id: int, kind: Kind, subjects: Sequence[str] | None) -> di
 
 
 def energy(node_id: int, start: datetime, end: datetime) -> Energy:
-    """Watt-hours by register in [start, end): what the registers themselves moved, also across gaps."""
+    """Watt-hours by register in [start, end), to the quarter-hour: what the registers moved, also across gaps."""
     return energy_by_bucket(node_id, [start, end])[0]
 
 
