@@ -8,6 +8,7 @@ import socket
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -24,6 +25,8 @@ from xfra_portal.local.redis import Redis
 from xfra_portal.local.state import State, free_port, is_free
 
 Running = tuple[Server, Child]
+Run = Callable[[Server], Child]
+Shared = tuple[Postgres, Path]
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become somebody else")
 
 
@@ -33,9 +36,9 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
-@pytest.fixture
-def run() -> Iterator[Callable[[Server], Child]]:
-    """Starts a server and waits until it answers; it is stopped afterwards."""
+@contextmanager
+def runner() -> Iterator[Callable[[Server], Child]]:
+    """Starts servers and waits until they answer; they are stopped afterwards."""
     started: list[Running] = []
 
     def start(server: Server) -> Child:
@@ -52,7 +55,10 @@ def run() -> Iterator[Callable[[Server], Child]]:
         server.tidy_up()
 
 
-Run = Callable[[Server], Child]
+@pytest.fixture
+def run() -> Iterator[Run]:
+    with runner() as start:
+        yield start
 
 
 def postgres_in(folder: Path, **options: str) -> Postgres:
@@ -62,15 +68,23 @@ def postgres_in(folder: Path, **options: str) -> Postgres:
     )
 
 
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Shared]:
+    """A server that several tests only look at, and its data folder."""
+    with tempfile.TemporaryDirectory(prefix="xfra-", dir="/tmp") as name, runner() as start:
+        server = postgres_in(Path(name))
+        start(server)
+        yield server, Path(name)
+
+
 def query(url: str, statement: str) -> object:
     with psycopg.connect(url, autocommit=True) as connection:
         cursor = connection.execute(statement)  # type: ignore[call-overload]
         return cursor.fetchall() if cursor.description else None
 
 
-def test_roles_may_what_they_need_and_no_more(folder: Path, run: Run) -> None:
-    server = postgres_in(folder)
-    run(server)
+def test_roles_may_what_they_need_and_no_more(shared: Shared) -> None:
+    server, _ = shared
     app, owner = server.env()["DATABASE_URL"], server.env()["DATABASE_OWNER_URL"]
     roles = "SELECT rolname, rolsuper, rolcreatedb, rolbypassrls, rolcreaterole FROM pg_roles WHERE rolname ~ '^xfra'"
     assert query(app, roles + " ORDER BY 1") == [
@@ -84,9 +98,8 @@ def test_roles_may_what_they_need_and_no_more(folder: Path, run: Run) -> None:
             query(app, statement)
 
 
-def test_a_new_database_has_the_extensions(folder: Path, run: Run) -> None:
-    server = postgres_in(folder)
-    run(server)
+def test_a_new_database_has_the_extensions(shared: Shared) -> None:
+    server, _ = shared
     owner = server.env()["DATABASE_OWNER_URL"]
     query(owner, "CREATE DATABASE copy")
     for url in (owner, owner.removesuffix("/xfra") + "/copy"):
@@ -94,9 +107,8 @@ def test_a_new_database_has_the_extensions(folder: Path, run: Run) -> None:
         assert found == [("btree_gist",), ("pg_stat_statements",)]
 
 
-def test_the_superuser_is_let_in_through_the_private_socket_only(folder: Path, run: Run) -> None:
-    server = postgres_in(folder)
-    run(server)
+def test_the_superuser_is_let_in_through_the_private_socket_only(shared: Shared) -> None:
+    server, folder = shared
     port = psycopg.conninfo.conninfo_to_dict(server.env()["DATABASE_URL"])["port"]
     password = State(folder / "state.json").secret("postgres-postgres")
     with pytest.raises(psycopg.OperationalError, match="pg_hba"):

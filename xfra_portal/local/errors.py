@@ -7,5 +7,5 @@ class StackError(Exception):
     """The stack cannot start or go on; the message is for a person and names the remedy where there is one."""
 
 
-class StopRequested(Exception):  # noqa: N818 (not an error)
+class StopRequested(Exception):
     """Somebody asked the stack to stop (Ctrl-C, SIGTERM) while it was waiting for something."""
