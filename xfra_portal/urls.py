@@ -7,6 +7,7 @@ from xfra_portal import health
 handler500 = "xfra_portal.middleware.server_error"
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("xfra_portal.homeowner.urls")),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("accounts/", include("allauth.urls")),

@@ -106,7 +106,15 @@ def _steps(options: Options) -> list[Step]:
 def _processes(options: Options) -> list[Process]:
     python = sys.executable
     web = [python, "-m", "uvicorn", "xfra_portal.asgi:application", "--host", "127.0.0.1", "--port", str(options.port)]
-    web += ["--ws", "websockets-sansio", "--ws-per-message-deflate", "false", "--no-access-log", "--log-level", "warning"]
+    web += [
+        "--ws",
+        "websockets-sansio",
+        "--ws-per-message-deflate",
+        "false",
+        "--no-access-log",
+        "--log-level",
+        "warning",
+    ]
     web += ["--timeout-graceful-shutdown", "3"]
     celery = [python, "-m", "celery", "-A", "xfra_portal"]
     worker = [*celery, "worker", "-Q", "ingest,default", "--concurrency", str(options.worker_concurrency)]

@@ -1,0 +1,45 @@
+"""Small drawings made on the server, so that a page is useful before any script ran. Pure geometry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from xfra_portal.homeowner.figures import DayEnergy
+
+WIDTH, HEIGHT, GAP = 620.0, 120.0, 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One day: the node's share stands on the home's. Heights in drawing units; 0 where nothing was measured."""
+
+    x: float
+    width: float
+    home_y: float
+    home_height: float
+    node_y: float
+    node_height: float
+    known: bool
+
+
+def day_bars(days: Sequence[DayEnergy], days_in_month: int) -> list[Bar]:
+    """Bars for the days so far, leaving room for the rest of the month; all from zero on one scale."""
+    width = WIDTH / days_in_month
+    top = max(((day.home or 0) + (day.node or 0) for day in days), default=0.0)
+    bars = []
+    for i, day in enumerate(days):
+        home = HEIGHT * (day.home or 0) / top if top else 0.0
+        node = HEIGHT * (day.node or 0) / top if top else 0.0
+        bars.append(
+            Bar(
+                x=round(i * width, 2),
+                width=round(width - GAP, 2),
+                home_y=round(HEIGHT - home, 2),
+                home_height=round(home, 2),
+                node_y=round(HEIGHT - home - node, 2),
+                node_height=round(node, 2),
+                known=day.home is not None or day.node is not None,
+            )
+        )
+    return bars

@@ -1,0 +1,87 @@
+"""Template filters: figures, ages and state marks. The figures come from xfra_portal.formats."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+
+from xfra_portal import formats
+
+register = template.Library()
+
+for _name in (
+    "watts",
+    "watt_hours",
+    "bits_per_second",
+    "ratio",
+    "fine_ratio",
+    "celsius",
+    "amperes",
+    "milliseconds",
+    "decibels",
+    "hours",
+    "duration",
+):
+    register.filter(_name, getattr(formats, _name))
+
+STATE_WORDS = {
+    "working": "Working",
+    "slower": "Slower",
+    "making_room": "Making room",
+    "paused": "Paused",
+    "service": "Being serviced",
+    "down": "Down",
+    "unknown": "Unknown",
+}
+
+# One shape for each state, on a 20 x 20 field, so that none is told by colour alone.
+_SHAPES = {
+    "working": '<circle cx="10" cy="10" r="8" fill="currentColor"/>'
+    '<path d="m6 10 3 3 5-6" fill="none" stroke="var(--color-surface)" stroke-width="2"/>',
+    "slower": '<path d="M10 2 19 17H1z" fill="currentColor"/>'
+    '<path d="M10 7v5m0 2v1.5" stroke="var(--color-surface)" stroke-width="2"/>',
+    "making_room": '<path d="M2 10 8 4v4h10v4H8v4z" fill="currentColor"/>',
+    "paused": '<path d="M4 3h4v14H4zM12 3h4v14h-4z" fill="currentColor"/>',
+    "service": '<path d="M10 2l8 8-8 8-8-8z" fill="currentColor"/>'
+    '<path d="M10 6v8M6 10h8" stroke="var(--color-surface)" stroke-width="2"/>',
+    "down": '<path d="M3 3h14v14H3z" fill="currentColor"/>'
+    '<path d="m6.5 6.5 7 7m0-7-7 7" stroke="var(--color-surface)" stroke-width="2"/>',
+    "unknown": '<circle cx="10" cy="10" r="7.5" fill="none" stroke="currentColor" stroke-width="2"'
+    ' stroke-dasharray="3 2.5"/><path d="M8 8a2 2 0 1 1 2.5 2l-.5 1.5m0 1.5v1" fill="none"'
+    ' stroke="currentColor" stroke-width="1.5"/>',
+}
+
+
+@register.filter
+def value(reading: dict[str, Any] | None) -> float | None:
+    """The number of a reading, or None when it is unknown."""
+    return None if reading is None else reading["value"]
+
+
+@register.filter
+def state_word(state: str) -> str:
+    return STATE_WORDS.get(state, "Unknown")
+
+
+@register.simple_tag
+def state_mark(state: str) -> SafeString:
+    """The state's shape. Decorative: the word stands beside it."""
+    shape = mark_safe(_SHAPES.get(state, _SHAPES["unknown"]))  # noqa: S308  (constants of this module)
+    return format_html('<svg class="state-mark" viewBox="0 0 20 20" aria-hidden="true">{}</svg>', shape)
+
+
+@register.simple_tag
+def age(at: datetime | str | None, prefix: str = "", bound: str = "") -> SafeString:
+    """`<time>` that says how old something is and keeps saying it. `bound` names the live path of its instant."""
+    instant = parse_datetime(at) if isinstance(at, str) else at
+    seconds = (timezone.now() - instant).total_seconds() if instant else None
+    text = f"{prefix} {formats.age(seconds)}".strip()
+    iso = instant.isoformat() if instant else ""
+    binding = format_html(' data-bind-at="{}"', bound) if bound else ""
+    return format_html('<time class="age" data-age="{}" datetime="{}"{}>{}</time>', prefix, iso, binding, text)
