@@ -1,0 +1,209 @@
+// Charts: data from the API, Plotly loaded only when one comes into view, a table behind each.
+//
+// <figure data-chart data-src data-metrics="a,b" data-labels="A,B" data-unit="watts" data-seconds data-zone
+//         [data-zero] [data-query="kind=gpu&subjects=..."] [data-stack] [data-group="name"]>
+// Figures of one data-group share their crosshair.
+import * as format from "./format.js";
+
+let plotly = null;
+const drawn = new Map();
+
+export function loadPlotly() {
+  plotly ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = document.body.dataset.plotly;
+    script.onload = () => resolve(window.Plotly);
+    script.onerror = () => reject(new Error("plotly.js could not be loaded"));
+    document.head.append(script);
+  });
+  return plotly;
+}
+
+export function drawCharts(root = document) {
+  const seen = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      if (!entry.isIntersecting) continue;
+      seen.unobserve(entry.target);
+      draw(entry.target);
+    }
+  }, { rootMargin: "120px" });
+  for (const figure of root.querySelectorAll("[data-chart]")) seen.observe(figure);
+  addEventListener("themechange", () => drawn.forEach((history, figure) => plot(figure, history)));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawn.forEach((history, figure) => plot(figure, history)));
+}
+
+export async function draw(figure) {
+  const canvas = figure.querySelector("[data-canvas]");
+  try {
+    const history = await fetchHistory(figure);
+    drawn.set(figure, history);
+    fillTable(figure, history);
+    if (!hasValues(history)) return say(canvas, "Nothing was measured in this time. Values appear here as they come in.");
+    await plot(figure, history);
+  } catch (error) {
+    say(canvas, `This chart could not be drawn (${error.message}). Reload the page to try again.`);
+  }
+}
+
+async function fetchHistory(figure) {
+  const query = new URLSearchParams(figure.dataset.query ?? "");
+  query.set("metrics", figure.dataset.metrics);
+  query.set("start", `-${figure.dataset.seconds}s`);
+  const answer = await fetch(`${figure.dataset.src}?${query}`, { credentials: "same-origin", headers: { Accept: "application/json" } });
+  if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+  return answer.json();
+}
+
+// Averages where there are buckets, the values themselves where the answer is raw, increases for counters.
+export function valuesOf(series) {
+  const candidates = [series.average, series.increase, series.last];
+  return candidates.find((values) => values?.some((value) => value !== null)) ?? series.last ?? [];
+}
+
+const hasValues = (history) => history.series.some((series) => valuesOf(series).some((value) => value !== null));
+
+function say(canvas, words) {
+  const paragraph = document.createElement("p");
+  paragraph.className = "chart-empty";
+  paragraph.textContent = words;
+  canvas.replaceChildren(paragraph);
+}
+
+function labelsOf(figure, history) {
+  const given = (figure.dataset.labels ?? "").split(",").filter(Boolean);
+  return history.series.map((series, i) => given[i] ?? (series.subject || series.metric));
+}
+
+export async function plot(figure, history) {
+  const Plotly = await loadPlotly();
+  const canvas = figure.querySelector("[data-canvas]");
+  if (canvas.querySelector(".chart-empty")) canvas.replaceChildren();
+  const look = appearance();
+  const local = history.at.map((at) => localClock(at, history.timezone ?? figure.dataset.zone));
+  const labels = labelsOf(figure, history);
+  const render = format[figure.dataset.unit] ?? ((value) => String(value));
+  const traces = history.series.map((series, i) => trace(series, labels[i], local, look.lines[i % look.lines.length], render, figure));
+  await Plotly.react(canvas, traces, layoutOf(figure, history, look, labels), { displayModeBar: false, responsive: true });
+  shareCrosshair(figure, canvas, Plotly);
+}
+
+function trace(series, name, x, colour, render, figure) {
+  const y = valuesOf(series);
+  return {
+    type: "scatter", mode: "lines", name, x, y, connectgaps: false,
+    line: { color: colour, width: 1.75, shape: series.shape === "flag" ? "hv" : "linear" },
+    stackgroup: "stack" in figure.dataset ? "one" : undefined,
+    text: y.map((value) => render(value)), hovertemplate: "%{text}<extra>%{fullData.name}</extra>",
+  };
+}
+
+function layoutOf(figure, history, look, labels) {
+  const unit = AXES[figure.dataset.unit] ?? {};
+  const few = labels.length <= 4 && labels.length > 1;
+  return {
+    margin: { l: 56, r: few ? 84 : 12, t: 8, b: 32 }, showlegend: false, hovermode: "x unified", dragmode: false,
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: look.muted, size: 12, family: look.font },
+    hoverlabel: { bgcolor: look.surface, bordercolor: look.line, font: { color: look.text } },
+    xaxis: { gridcolor: look.line, linecolor: look.line, zeroline: false, showspikes: true, spikemode: "across", spikethickness: 1, spikecolor: look.muted, spikedash: "solid", type: "date", nticks: 6,
+      range: [localClock(history.start, history.timezone), localClock(history.end, history.timezone)] },
+    yaxis: { gridcolor: look.line, zeroline: true, zerolinecolor: look.line, rangemode: "zero" in figure.dataset ? "tozero" : "normal", nticks: 5, fixedrange: true, ...unit },
+    annotations: few ? directLabels(history, labels, look) : [],
+  };
+}
+
+// Up to four series carry their names at their right end instead of in a legend, kept apart where they meet.
+function directLabels(history, labels, look) {
+  const ends = history.series.map((series, i) => {
+    const values = valuesOf(series);
+    let last = values.length - 1;
+    while (last >= 0 && values[last] === null) last -= 1;
+    return { i, value: last < 0 ? null : values[last] };
+  }).filter((end) => end.value !== null).sort((a, b) => b.value - a.value);
+  const span = Math.max(1e-9, ...ends.map((end) => Math.abs(end.value)));
+  let above = Infinity;
+  return ends.map(({ i, value }) => {
+    const shift = above - value < 0.08 * span ? 14 : 0;
+    above = value;
+    return { xref: "paper", x: 1, xanchor: "left", y: value, yanchor: "middle", yshift: -shift, showarrow: false, text: labels[i], font: { color: look.lines[i % look.lines.length], size: 12 }, xshift: 6 };
+  });
+}
+
+const AXES = {
+  watts: { tickformat: "~s", ticksuffix: "W" },
+  ratio: { tickformat: ".0%", range: [0, 1.02] },
+  celsius: { ticksuffix: " °C" },
+  amperes: { ticksuffix: " A" },
+  milliseconds: { tickformat: "~s", ticksuffix: "s" },
+  bits_per_second: { tickformat: "~s", ticksuffix: "b/s" },
+  hertz: { tickformat: "~s", ticksuffix: "Hz" },
+  bytes: { tickformat: "~s", ticksuffix: "B" },
+};
+
+// Plotly knows no zones: it is given the home's wall clock. A repeated autumn hour is drawn over itself.
+const clocks = new Map();
+export function localClock(instant, zone) {
+  if (!clocks.has(zone)) {
+    clocks.set(zone, new Intl.DateTimeFormat("sv-SE", { timeZone: zone, dateStyle: "short", timeStyle: "medium" }));
+  }
+  return clocks.get(zone).format(new Date(instant));
+}
+
+function shareCrosshair(figure, canvas, Plotly) {
+  const group = figure.dataset.group;
+  if (!group || canvas.dataset.linked) return;
+  canvas.dataset.linked = "yes";
+  const others = () => [...document.querySelectorAll(`[data-chart][data-group="${group}"] [data-canvas]`)].filter((c) => c !== canvas && c.data);
+  canvas.on("plotly_hover", (event) => {
+    if (!event.event) return;
+    for (const other of others()) {
+      try { Plotly.Fx.hover(other, { xval: event.xvals?.[0] ?? event.points[0].x }); } catch { /* a chart without that instant */ }
+    }
+  });
+  canvas.on("plotly_unhover", () => others().forEach((other) => Plotly.Fx.unhover(other)));
+}
+
+const TABLE_ROWS = 400;
+export function fillTable(figure, history) {
+  const place = figure.querySelector("[data-table] .table-scroll");
+  if (!place) return;
+  const render = format[figure.dataset.unit] ?? String;
+  const zone = history.timezone ?? figure.dataset.zone;
+  const table = document.createElement("table");
+  table.className = "plain";
+  const head = table.createTHead().insertRow();
+  for (const label of [`Time (${zone})`, ...labelsOf(figure, history)]) {
+    const cell = document.createElement("th");
+    cell.scope = "col";
+    cell.textContent = label;
+    head.append(cell);
+  }
+  const columns = history.series.map(valuesOf);
+  const body = table.createTBody();
+  const first = Math.max(0, history.at.length - TABLE_ROWS);
+  for (let i = history.at.length - 1; i >= first; i -= 1) {
+    const row = body.insertRow();
+    row.insertCell().textContent = localClock(history.at[i], zone);
+    for (const values of columns) row.insertCell().textContent = values[i] === null || values[i] === undefined ? "no reading" : render(values[i]);
+  }
+  const note = document.createElement("p");
+  note.className = "small muted";
+  note.textContent = first ? `The newest ${TABLE_ROWS} of ${history.at.length} values; the CSV has all of them.` : "";
+  place.replaceChildren(table, note);
+}
+
+// Tokens are OKLCH; Plotly understands rgb, so one pixel is painted and read back.
+function rgb(name) {
+  const context = new OffscreenCanvas(1, 1).getContext("2d");
+  context.fillStyle = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  context.fillRect(0, 0, 1, 1);
+  const [r, g, b] = context.getImageData(0, 0, 1, 1).data;
+  return `rgb(${r},${g},${b})`;
+}
+
+function appearance() {
+  return {
+    text: rgb("--color-text"), muted: rgb("--color-muted"), line: rgb("--color-line"), surface: rgb("--color-surface"),
+    lines: ["--flow-home", "--flow-node", "--flow-battery", "--state-paused", "--state-slower", "--state-down"].map(rgb),
+    font: getComputedStyle(document.body).fontFamily,
+  };
+}
