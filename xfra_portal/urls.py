@@ -10,5 +10,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("xfra_portal.homeowner.urls")),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path("api/v1/", include("xfra_portal.api.urls")),
+    path("_allauth/", include("allauth.headless.urls")),
     path("accounts/", include("allauth.urls")),
 ]

@@ -1,0 +1,73 @@
+"""What the endpoints share: the doors to homes and nodes, and how they appear in the schema."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, cast
+
+from django.http import Http404
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from homes.models import Home, Node, User
+from xfra_portal.api.serializers import ProblemSerializer
+
+PERIOD_PARAMETERS = [
+    OpenApiParameter("start", str, description="ISO 8601 with offset, or relative to now: -24h, -30d. Default -24h."),
+    OpenApiParameter("end", str, description="ISO 8601 with offset, or relative. Default: now."),
+]
+HISTORY_PARAMETERS = [
+    *PERIOD_PARAMETERS,
+    OpenApiParameter("metrics", str, description="Metric names, separated by commas."),
+    OpenApiParameter(
+        "step", int, description="Bucket length in seconds; 0 for raw samples; default about 300 buckets."
+    ),
+    OpenApiParameter("format", str, enum=["json", "csv"], description="csv: one row per instant, base units."),
+]
+
+
+def operation(name: str, summary: str, answer: Any, tag: str, parameters: list[OpenApiParameter] | None = None) -> Any:
+    """Schema of one GET: its answer, and the problems that any of them can answer with."""
+    problems = {
+        status: OpenApiResponse(ProblemSerializer, description=words)
+        for status, words in (
+            (400, "A parameter cannot be used; `errors` names it."),
+            (401, "Not signed in, or the token has expired."),
+            (404, "Does not exist, or not yours to see."),
+            (429, "Too many requests; see Retry-After."),
+            (503, "A part of the portal is away; see Retry-After."),
+        )
+    }
+    return extend_schema(
+        operation_id=name, summary=summary, tags=[tag], parameters=parameters or [], responses={200: answer, **problems}
+    )
+
+
+class View(APIView):
+    """Answers are personal: nothing between here and the person may keep them."""
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        finished = super().finalize_response(request, response, *args, **kwargs)
+        finished["Cache-Control"] = "no-store"
+        return finished
+
+    @property
+    def person(self) -> User:
+        return cast(User, self.request.user)
+
+    def home(self, home_id: uuid.UUID) -> Home:
+        """A home that this person may know of and that has a node, or 404."""
+        visible = Home.objects.visible_to(self.person).select_related("node")
+        return get_object_or_404(visible, pk=home_id, node__isnull=False)
+
+    def node(self, node_id: int) -> Node:
+        """A node, for the operator's staff, or 404."""
+        if self.person.operator_role is None or node_id >= 1 << 31:
+            raise Http404
+        return get_object_or_404(Node.objects.visible_to(self.person).select_related("home"), pk=node_id)
+
+
+__all__ = ["HISTORY_PARAMETERS", "PERIOD_PARAMETERS", "Response", "View", "operation"]

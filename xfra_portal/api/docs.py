@@ -1,0 +1,60 @@
+"""The API reference as a page, rendered from the schema: no scripts, no other site's files."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import cache
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+from drf_spectacular.generators import SchemaGenerator
+
+
+@cache
+def schema() -> dict[str, Any]:
+    found: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
+    return found
+
+
+@require_safe
+@login_required
+def reference(request: HttpRequest) -> HttpResponse:
+    """Every operation with its parameters and the fields of its answer."""
+    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for path, methods in schema()["paths"].items():
+        for method, operation in methods.items():
+            groups[operation["tags"][0]].append(_entry(path, method, operation))
+    return render(request, "api/reference.html", {"groups": dict(groups), "info": schema()["info"]})
+
+
+def _entry(path: str, method: str, operation: dict[str, Any]) -> dict[str, Any]:
+    content = operation["responses"]["200"].get("content", {}).get("application/json", {}).get("schema", {})
+    return {
+        "path": path,
+        "method": method.upper(),
+        "id": operation["operationId"],
+        "summary": operation.get("summary", ""),
+        "parameters": operation.get("parameters", []),
+        "fields": _fields(content),
+    }
+
+
+def _fields(content: dict[str, Any]) -> list[dict[str, Any]]:
+    if content.get("type") == "array":
+        content = content["items"]
+    if "$ref" in content:
+        content = schema()["components"]["schemas"][content["$ref"].rsplit("/", 1)[-1]]
+    properties: dict[str, Any] = content.get("properties", {})
+    return [
+        {"name": name, "type": _type(found), "description": found.get("description", "")}
+        for name, found in properties.items()
+    ]
+
+
+def _type(found: dict[str, Any]) -> str:
+    kind = found.get("type", "object")
+    words = " or ".join(kind) if isinstance(kind, list) else str(kind)
+    return f"{words} ({found['format']})" if "format" in found else words

@@ -1,0 +1,117 @@
+"""Endpoints about nodes, for the operator's staff. Everybody else gets 404."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.db.models import Q
+from django.http import Http404, HttpResponse
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework.request import Request
+
+from homes.models import InventoryEvent, Node
+from telemetry import live, payloads, reads
+from telemetry.catalogue import COLUMNS, Kind
+from telemetry.models import NodeStatusRow
+from telemetry.node_state import State
+from xfra_portal.api import histories, queries, serializers
+from xfra_portal.api.base import HISTORY_PARAMETERS, PERIOD_PARAMETERS, Response, View, operation
+from xfra_portal.api.homes import states_json
+from xfra_portal.api.pagination import CursorPagination
+
+_KINDS = {"node": Kind.NODE, "gpu": Kind.GPU, "circuit": Kind.CIRCUIT}
+_DEFAULTS = {"node": ("node_power_watts",), "gpu": ("power_watts",), "circuit": ("power_watts",)}
+_FILTERS = [
+    OpenApiParameter("state", str, enum=[state.value for state in State]),
+    OpenApiParameter("site_group", str),
+    OpenApiParameter("feeder", str),
+    OpenApiParameter("q", str, description="Part of the hostname."),
+    OpenApiParameter("cursor", str),
+    OpenApiParameter("page_size", int, description="At most 200."),
+]
+
+
+class Nodes(View):
+    @operation("nodes_list", "Nodes of the fleet", serializers.NodePageSerializer, "nodes", _FILTERS)
+    def get(self, request: Request) -> Response:
+        if self.person.operator_role is None:
+            raise Http404
+        given = request.query_params
+        nodes = Node.objects.visible_to(self.person).select_related("home").order_by("pk")
+        for name, lookup in (("site_group", "home__site_group"), ("feeder", "home__feeder")):
+            if given.get(name):
+                nodes = nodes.filter(**{lookup: _text(given[name])})
+        if given.get("q"):
+            nodes = nodes.filter(Q(hostname__icontains=_text(given["q"])))
+        if given.get("state"):
+            state = queries.choice_of(request, "state", [state.value for state in State], "")
+            nodes = nodes.filter(pk__in=NodeStatusRow.objects.filter(state=state).values("node"))
+        pages = CursorPagination()
+        found = pages.paginate_queryset(nodes, request, self)
+        return pages.get_paginated_response(serializers.NodeSerializer(found, many=True).data)
+
+
+def _text(value: str) -> str:
+    """Postgres stores no NUL, so nothing matches one."""
+    return value.replace("\x00", "")[:100] or "\N{REPLACEMENT CHARACTER}"
+
+
+class NodeDetail(View):
+    @operation("nodes_read", "A node and everything last heard of it", serializers.NodeDetailSerializer, "nodes")
+    def get(self, request: Request, node_id: int) -> Response:
+        node = self.node(node_id)
+        latest = reads.latest([node.pk])[node.pk]
+        return Response({**serializers.NodeSerializer(node).data, "live": payloads.node_payload(latest)})
+
+
+class NodeTelemetry(View):
+    @operation(
+        "nodes_telemetry",
+        "History of any metric of a node, its GPUs or its home's circuits",
+        serializers.HistorySerializer,
+        "nodes",
+        [
+            *HISTORY_PARAMETERS,
+            OpenApiParameter("kind", str, enum=list(_KINDS), description="Default node."),
+            OpenApiParameter("subjects", str, description="GPU UUIDs or circuit names, separated by commas."),
+        ],
+    )
+    def get(self, request: Request, node_id: int) -> Response | HttpResponse:
+        node = self.node(node_id)
+        kind = queries.choice_of(request, "kind", list(_KINDS), "node")
+        allowed = [column.name for column in COLUMNS[_KINDS[kind]]]
+        metrics = queries.metrics_of(request, allowed, _DEFAULTS[kind])
+        return histories.answer(request, node, node.home.timezone, _KINDS[kind], metrics)
+
+
+class NodeStates(View):
+    @operation("nodes_states", "A node's states over time", serializers.StatesSerializer, "nodes", PERIOD_PARAMETERS)
+    def get(self, request: Request, node_id: int) -> Response:
+        node, period = self.node(node_id), queries.period_of(request, default=timedelta(days=7))
+        return Response({"states": states_json(node.pk, period)})
+
+
+class NodeInventory(View):
+    @operation(
+        "nodes_inventory",
+        "GPUs that appeared, went missing or moved",
+        serializers.InventoryPageSerializer,
+        "nodes",
+        [OpenApiParameter("cursor", str)],
+    )
+    def get(self, request: Request, node_id: int) -> Response:
+        events = InventoryEvent.objects.filter(node=self.node(node_id)).order_by("pk")
+        pages = CursorPagination()
+        found = pages.paginate_queryset(events, request, self)
+        return pages.get_paginated_response(serializers.InventoryEventSerializer(found, many=True).data)
+
+
+class Fleet(View):
+    @operation(
+        "fleet_read", "Every node in one glance, as the fleet's websocket begins", serializers.FleetSerializer, "nodes"
+    )
+    def get(self, request: Request) -> Response:
+        if self.person.operator_role is None:
+            raise Http404
+        nodes = list(Node.objects.visible_to(self.person))
+        return Response(live.fleet_payload(nodes, reads.latest([node.pk for node in nodes])))

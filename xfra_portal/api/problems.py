@@ -1,0 +1,53 @@
+"""Errors as RFC 9457 problem documents, the same for every endpoint."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, JsonResponse
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+MEDIA_TYPE = "application/problem+json"
+
+
+def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's exception handler: `title`, `status`, `detail`, and `errors` by field for invalid input."""
+    response = exception_handler(error, context)
+    if response is None:
+        return None
+    body = problem(response.status_code, _detail(error, response.data))
+    if isinstance(error, exceptions.ValidationError):
+        body["errors"] = _by_field(response.data)
+    response.data = body
+    response.content_type = MEDIA_TYPE
+    return response
+
+
+def problem(status: int, detail: str) -> dict[str, Any]:
+    return {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+
+
+def _detail(error: Exception, data: Any) -> str:
+    if isinstance(error, exceptions.ValidationError):
+        return "; ".join(f"{name}: {' '.join(messages)}" for name, messages in _by_field(data).items())
+    if isinstance(error, Http404):
+        return "This does not exist, or it is not yours to see."
+    if isinstance(error, PermissionDenied):
+        return "Your account may not do this."
+    return str(data.get("detail", "")) if isinstance(data, dict) else str(data)
+
+
+def _by_field(data: Any) -> dict[str, list[str]]:
+    if isinstance(data, dict):
+        return {name: [str(m) for m in (found if isinstance(found, list) else [found])] for name, found in data.items()}
+    return {"request": [str(message) for message in data]}
+
+
+def not_found(request: HttpRequest, path: str = "") -> JsonResponse:
+    """For addresses under /api/ that nothing answers."""
+    body = problem(404, "There is no such address in this API; /api/v1/docs/ lists what there is.")
+    return JsonResponse(body, status=404, content_type=MEDIA_TYPE)

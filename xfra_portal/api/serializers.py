@@ -1,0 +1,181 @@
+"""Shapes of answers, for the schema: what each field is, in which unit."""
+
+from __future__ import annotations
+
+from rest_framework import serializers as s
+
+
+class ReadingSerializer(s.Serializer):
+    value = s.FloatField(help_text="In the unit that the field's name says.")
+    at = s.DateTimeField(help_text="When it was measured (UTC).")
+
+
+class MembershipSerializer(s.Serializer):
+    home = s.UUIDField(source="home_id")
+    role = s.CharField(help_text="owner, member or viewer")
+
+
+class MeSerializer(s.Serializer):
+    id = s.IntegerField()
+    email = s.EmailField()
+    name = s.CharField()
+    operator_role = s.CharField(allow_null=True, help_text="viewer, operator, technician, billing, admin, or null")
+    memberships = MembershipSerializer(many=True)
+
+
+class AddressSerializer(s.Serializer):
+    street = s.CharField()
+    city = s.CharField()
+    state = s.CharField()
+    postal_code = s.CharField()
+
+
+class HomeSerializer(s.Serializer):
+    id = s.UUIDField()
+    name = s.CharField()
+    timezone = s.CharField(help_text="IANA time zone; days and months of this home are its local ones.")
+    utility = s.CharField()
+    service_amperes = s.IntegerField()
+    usable_amperes = s.FloatField(help_text="80 % of the service's rating.")
+    is_simulated = s.BooleanField()
+
+
+class StateSerializer(s.Serializer):
+    state = s.CharField(help_text="working, slower, making_room, paused, service, down or unknown")
+    cause = s.CharField(allow_blank=True)
+    since = s.DateTimeField(allow_null=True)
+    as_of = s.DateTimeField(allow_null=True)
+
+
+class LiveSerializer(s.Serializer):
+    """The same object that the home's websocket sends; null where something is unknown."""
+
+    type = s.CharField()
+    home = s.UUIDField()
+    heard_at = s.DateTimeField(allow_null=True)
+    node = StateSerializer()
+    power = s.DictField(child=ReadingSerializer(allow_null=True))
+    circuits = s.DictField(child=ReadingSerializer())
+    battery = s.DictField(help_text="Readings, and hours of backup as plain numbers.")
+    internet = s.DictField(child=s.DictField(child=ReadingSerializer(allow_null=True)))
+    safety = s.DictField(child=ReadingSerializer(allow_null=True))
+
+
+class EnergySerializer(s.Serializer):
+    start = s.DateTimeField()
+    end = s.DateTimeField()
+    home_watt_hours = s.FloatField(allow_null=True)
+    watt_hours = s.DictField(child=s.FloatField(allow_null=True), help_text="By register of the panel.")
+    covered_ratio = s.FloatField(help_text="Share of the period with readings, 0 to 1.")
+
+
+class HomeOverviewSerializer(HomeSerializer):
+    address = AddressSerializer(allow_null=True, help_text="Null for those who may not see it.")
+    live = LiveSerializer()
+    energy_this_month = EnergySerializer()
+
+
+class HistorySeriesSerializer(s.Serializer):
+    metric = s.CharField()
+    subject = s.CharField(allow_blank=True, help_text="GPU UUID or circuit name; empty for the node itself.")
+    shape = s.ChoiceField(["gauge", "counter", "flag"])
+    minimum = s.ListField(child=s.FloatField(allow_null=True), required=False)
+    maximum = s.ListField(child=s.FloatField(allow_null=True), required=False)
+    average = s.ListField(child=s.FloatField(allow_null=True), required=False)
+    last = s.ListField(child=s.FloatField(allow_null=True), required=False)
+    increase = s.ListField(child=s.FloatField(allow_null=True), required=False)
+
+
+class HistorySerializer(s.Serializer):
+    start = s.DateTimeField()
+    end = s.DateTimeField()
+    step_seconds = s.IntegerField(help_text="Length of a bucket; 0: raw samples.")
+    source_seconds = s.IntegerField(help_text="The stored resolution that was read: 0 (raw), 60, 900 or 3600.")
+    timezone = s.CharField()
+    at = s.ListField(child=s.DateTimeField())
+    series = HistorySeriesSerializer(many=True)
+
+
+class StateSpanSerializer(s.Serializer):
+    state = s.CharField()
+    cause = s.CharField(allow_blank=True)
+    start = s.DateTimeField()
+    end = s.DateTimeField(allow_null=True)
+
+
+class NodeSerializer(s.Serializer):
+    id = s.IntegerField()
+    hostname = s.CharField()
+    home = s.UUIDField(source="home_id")
+    model = s.CharField()
+    firmware = s.CharField(allow_blank=True)
+    site_group = s.CharField(source="home.site_group", allow_blank=True)
+    feeder = s.CharField(source="home.feeder", allow_blank=True)
+    expected_gpus = s.IntegerField()
+
+
+class NodeDetailSerializer(NodeSerializer):
+    live = s.DictField(help_text="The same object that the node's websocket sends.")
+
+
+class InventoryEventSerializer(s.Serializer):
+    kind = s.CharField(help_text="new, gone, back or moved")
+    gpu_uuid = s.CharField()
+    at = s.DateTimeField()
+    from_node = s.IntegerField(source="from_node_id", allow_null=True)
+
+
+class FleetSerializer(s.Serializer):
+    type = s.CharField()
+    cells = s.ListField(child=s.DictField())
+
+
+class ProblemSerializer(s.Serializer):
+    """RFC 9457 problem document."""
+
+    type = s.CharField()
+    title = s.CharField()
+    status = s.IntegerField()
+    detail = s.CharField()
+    errors = s.DictField(child=s.ListField(child=s.CharField()), required=False)
+
+
+class BatteryNowSerializer(s.Serializer):
+    heard_at = s.DateTimeField(allow_null=True)
+    battery = s.DictField()
+
+
+class InternetNowSerializer(s.Serializer):
+    heard_at = s.DateTimeField(allow_null=True)
+    internet = s.DictField(help_text="Two lines of the same shape: home and node traffic.")
+
+
+class NodeNowSerializer(s.Serializer):
+    heard_at = s.DateTimeField(allow_null=True)
+    node = StateSerializer()
+
+
+class EnergyListSerializer(s.Serializer):
+    timezone = s.CharField()
+    energy = EnergySerializer(many=True)
+
+
+class StatesSerializer(s.Serializer):
+    states = StateSpanSerializer(many=True)
+
+
+class _Page(s.Serializer):
+    next = s.URLField(allow_null=True, help_text="The next page; null at the end.")
+    previous = s.URLField(allow_null=True)
+
+
+class HomePageSerializer(_Page):
+    results = HomeSerializer(many=True)
+
+
+class NodePageSerializer(_Page):
+    results = NodeSerializer(many=True)
+
+
+class InventoryPageSerializer(_Page):
+    results = InventoryEventSerializer(many=True)
