@@ -8,11 +8,13 @@ from typing import Any, cast
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from homes.models import Home, Node, User
+from homes.models import Home, HomeAddress, Membership, Node, OperatorRole, User, WorkOrder
+from xfra_portal.api.renderers import CsvRenderer
 from xfra_portal.api.serializers import ProblemSerializer
 
 PERIOD_PARAMETERS = [
@@ -63,6 +65,16 @@ class View(APIView):
         visible = Home.objects.visible_to(self.person).select_related("node")
         return get_object_or_404(visible, pk=home_id, node__isnull=False)
 
+    def address(self, home: Home) -> HomeAddress | None:
+        """Where a visible home is, for those who may know: owner, member, admin, technician on an open order."""
+        role = self.person.operator_role
+        lives_there = home.role_of(self.person) in (Membership.Role.OWNER, Membership.Role.MEMBER)
+        visits = role == OperatorRole.Role.TECHNICIAN and WorkOrder.objects.filter(
+            node__home=home, technician=self.person, closed_at__isnull=True
+        )
+        may_know = lives_there or role == OperatorRole.Role.ADMIN or (visits and visits.exists())
+        return HomeAddress.objects.filter(home=home).first() if may_know else None
+
     def node(self, node_id: int) -> Node:
         """A node, for the operator's staff, or 404."""
         if self.person.operator_role is None or node_id >= 1 << 31:
@@ -70,4 +82,10 @@ class View(APIView):
         return get_object_or_404(Node.objects.visible_to(self.person).select_related("home"), pk=node_id)
 
 
-__all__ = ["HISTORY_PARAMETERS", "PERIOD_PARAMETERS", "Response", "View", "operation"]
+class HistoryView(View):
+    """Answers as JSON or CSV."""
+
+    renderer_classes = (JSONRenderer, CsvRenderer)
+
+
+__all__ = ["HISTORY_PARAMETERS", "PERIOD_PARAMETERS", "HistoryView", "Response", "View", "operation"]

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.http import HttpResponse
 from rest_framework.exceptions import ValidationError
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -24,13 +25,20 @@ FIELDS = ("minimum", "maximum", "average", "last", "increase")
 
 def answer(request: Request, node: Node, timezone: str, kind: Kind, metrics: Sequence[str]) -> Response | HttpResponse:
     """The history that the request asks for. Raises ValidationError for what cannot be served."""
-    period, step = queries.period_of(request), queries.step_of(request)
+    period, step, wants_csv = queries.period_of(request), queries.step_of(request), _wants_csv(request)
     try:
         found = reads.history(node.pk, kind, metrics, period.start, period.end, step, queries.subjects_of(request))
     except ValueError as error:
         raise ValidationError({"step": str(error)}) from error
-    wants_csv = request.query_params.get("format") == "csv" or request.headers.get("Accept") == "text/csv"
-    return as_csv(found, node.hostname) if wants_csv else Response(as_json(found, timezone))
+    if wants_csv:
+        return as_csv(found, node.hostname)
+    request.accepted_renderer = JSONRenderer()
+    return Response(as_json(found, timezone), content_type="application/json")
+
+
+def _wants_csv(request: Request) -> bool:
+    """`format` decides; without it, what the Accept header prefers."""
+    return queries.choice_of(request, "format", ["json", "csv"], request.accepted_renderer.format) == "csv"
 
 
 def as_json(found: History, timezone: str) -> dict[str, Any]:

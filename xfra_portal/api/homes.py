@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from django.http import HttpResponse
@@ -14,13 +14,13 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from homes.calendar import day_edges, midnight, month_start
-from homes.models import Home, HomeAddress
+from homes.models import Home
 from telemetry import live, reads
 from telemetry.catalogue import ENERGY_REGISTERS, POWER_CHANNELS, Kind
 from telemetry.payloads import iso
 from telemetry.readings import Energy
 from xfra_portal.api import histories, queries, serializers
-from xfra_portal.api.base import HISTORY_PARAMETERS, PERIOD_PARAMETERS, Response, View, operation
+from xfra_portal.api.base import HISTORY_PARAMETERS, PERIOD_PARAMETERS, HistoryView, Response, View, operation
 from xfra_portal.api.pagination import CursorPagination
 
 _LINE = ("up", "download_bits_per_second", "upload_bits_per_second", "latency_seconds", "loaded_latency_seconds",
@@ -64,8 +64,7 @@ class HomeOverview(View):
         home, now = self.home(home_id), timezone.now()
         latest = reads.latest([home.node.pk])[home.node.pk]
         start = midnight(home.zone, month_start(home.zone, now))
-        # Row-level security decides: where the address is not for this person there is no row.
-        address = HomeAddress.objects.filter(home=home).first()
+        address = self.address(home)
         return Response(
             {
                 **serializers.HomeSerializer(home).data,
@@ -130,12 +129,13 @@ class HomeEnergy(View):
 def _edges(home: Home, period: queries.Period, by: str) -> list[datetime]:
     """Edges of whole buckets that overlap the period, on the home's clock; the last one ends with the period."""
     if by == "hour":
-        first = period.start.replace(minute=0, second=0, microsecond=0)
+        first = period.start.astimezone(home.zone).replace(minute=0, second=0, microsecond=0).astimezone(UTC)
         hours = int((period.end - first).total_seconds() // 3600) + 1
         edges = [first + timedelta(hours=i) for i in range(hours)]
         edges = [*(edge for edge in edges if edge < period.end), period.end]
     else:
-        edges = day_edges(home.zone, period.start.astimezone(home.zone).date(), period.end)
+        local = period.start.astimezone(home.zone).date()
+        edges = day_edges(home.zone, local.replace(day=1) if by == "month" else local, period.end)
         if by == "month":
             firsts = [edge for edge in edges[1:-1] if edge.astimezone(home.zone).day == 1]
             edges = [edges[0], *firsts, edges[-1]]
@@ -154,7 +154,7 @@ def energy_json(energy: Energy) -> dict[str, Any]:
     }
 
 
-class HomeHistory(View):
+class HomeHistory(HistoryView):
     """History of one part of a home; subclasses say which metrics belong to it."""
 
     allowed: ClassVar[Sequence[str]] = ()

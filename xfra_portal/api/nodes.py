@@ -15,7 +15,7 @@ from telemetry.catalogue import COLUMNS, Kind
 from telemetry.models import NodeStatusRow
 from telemetry.node_state import State
 from xfra_portal.api import histories, queries, serializers
-from xfra_portal.api.base import HISTORY_PARAMETERS, PERIOD_PARAMETERS, Response, View, operation
+from xfra_portal.api.base import HISTORY_PARAMETERS, PERIOD_PARAMETERS, HistoryView, Response, View, operation
 from xfra_portal.api.homes import states_json
 from xfra_portal.api.pagination import CursorPagination
 
@@ -64,7 +64,7 @@ class NodeDetail(View):
         return Response({**serializers.NodeSerializer(node).data, "live": payloads.node_payload(latest)})
 
 
-class NodeTelemetry(View):
+class NodeTelemetry(HistoryView):
     @operation(
         "nodes_telemetry",
         "History of any metric of a node, its GPUs or its home's circuits",

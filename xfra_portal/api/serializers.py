@@ -137,7 +137,9 @@ class ProblemSerializer(s.Serializer):
     title = s.CharField()
     status = s.IntegerField()
     detail = s.CharField()
-    errors = s.DictField(child=s.ListField(child=s.CharField()), required=False)
+    errors = s.DictField(  # type: ignore[assignment]  # RFC 9457 extension member; we only describe, never validate
+        child=s.ListField(child=s.CharField()), required=False
+    )
 
 
 class BatteryNowSerializer(s.Serializer):
