@@ -62,6 +62,18 @@ def decibels(value: float | None) -> str:
     return UNKNOWN if value is None else f"{_half_up(value, 0)} dB"
 
 
+def hertz(value: float | None) -> str:
+    """2617000000 -> 2.62 GHz; 405000000 -> 405 MHz."""
+    if value is None:
+        return UNKNOWN
+    return f"{_half_up(value / 1e6, 0)} MHz" if value < 999.5e6 else f"{_half_up(value / 1e9, 2)} GHz"
+
+
+def gibibytes(value: float | None) -> str:
+    """From bytes: 64.2 GiB."""
+    return UNKNOWN if value is None else f"{_half_up(value / 2**30, 1)} GiB"
+
+
 def hours(value: float | None) -> str:
     """Of backup: 11.2 -> 11 h; 0.6 -> 36 min."""
     if value is None:

@@ -1,16 +1,19 @@
 """Every door of the site. POST /api/v1/write and the websockets are in xfra_portal.asgi."""
 
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from xfra_portal import health
+from xfra_portal.api.problems import not_found
 
 handler500 = "xfra_portal.middleware.server_error"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("xfra_portal.homeowner.urls")),
+    path("", include("telemetry.urls")),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("api/v1/", include("xfra_portal.api.urls")),
+    re_path("^api(/|$)", not_found, name="api-elsewhere"),
     path("_allauth/", include("allauth.headless.urls")),
     path("accounts/", include("allauth.urls")),
 ]

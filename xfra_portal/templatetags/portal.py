@@ -26,6 +26,8 @@ for _name in (
     "milliseconds",
     "decibels",
     "hours",
+    "hertz",
+    "gibibytes",
     "duration",
 ):
     register.filter(_name, getattr(formats, _name))

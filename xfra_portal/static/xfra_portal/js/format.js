@@ -28,7 +28,8 @@ export const milliseconds = known((v) => `${halfUp(v * 1e3, Math.abs(v) < 0.0099
 export const decibels = known((v) => `${halfUp(v, 0)} dB`);
 export const hours = known((v) => (v < 1.5 ? `${halfUp(v * 60, 0)} min` : `${halfUp(v, 0)} h`));
 export const hertz = known((v) => (v < 999.5e6 ? `${halfUp(v / 1e6, 0)} MHz` : `${halfUp(v / 1e9, 2)} GHz`));
-export const bytes = known((v) => `${halfUp(v / 2 ** 30, 1)} GiB`);
+export const gibibytes = known((v) => `${halfUp(v / 2 ** 30, 1)} GiB`);
+export const bytes = gibibytes;
 
 export function age(seconds) {
   if (seconds === null || seconds === undefined || Number.isNaN(seconds)) return "never";

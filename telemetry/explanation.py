@@ -1,0 +1,102 @@
+"""One sentence that answers `why`, joining GPU, panel, weather and line. Pure; field terms are welcome here."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from telemetry.node_state import Cause, State
+from telemetry.readings import NodeLatest
+from telemetry.xid import throttle_words
+
+_BUSY_CIRCUIT_WATTS: Final = 1000.0
+
+
+def explain(latest: NodeLatest, expected_gpus: int, now: datetime) -> str:
+    """The sentence for an operator: state first, then the evidence that supports it."""
+    status = latest.status
+    if status.cause is Cause.NEVER_HEARD:
+        return "Never heard: no sample has arrived with this node's credential."
+    if status.state in (State.DOWN, State.UNKNOWN):
+        return _silent(latest, now)
+    tellers = {
+        Cause.HEAT: _heat,
+        Cause.HEADROOM: _headroom,
+        Cause.OUTAGE: _outage,
+        Cause.POWER_LIMIT: _power,
+    }
+    if status.cause in tellers:
+        return tellers[status.cause](latest)
+    if status.cause is Cause.MISSING_GPUS:
+        return f"{len(latest.gpus)} of {expected_gpus} GPUs answer; the rest work normally{_work(latest)}."
+    fixed = {
+        Cause.HOST_PAUSE: "Paused by the host.",
+        Cause.OPERATOR: "Paused by an operator.",
+        Cause.GRID_EVENT: "Making room: the utility asked for less load.",
+        Cause.VISIT: "In service: a technician is at work on it.",
+    }
+    return fixed.get(status.cause, f"Working normally{_work(latest)}.")
+
+
+def _work(latest: NodeLatest) -> str:
+    watts, busy = latest.value("node_power_watts"), _mean(latest, "utilization_ratio")
+    parts = []
+    if watts is not None:
+        parts.append(f"{watts / 1000:.1f} kW")
+    if busy is not None:
+        parts.append(f"{busy:.0%} busy")
+    return f": {', '.join(parts)}" if parts else ""
+
+
+def _silent(latest: NodeLatest, now: datetime) -> str:
+    if latest.status.cause is Cause.NO_GPUS:
+        return "Down: samples arrive, but no GPU is among them."
+    heard = f"{(now - latest.heard_at).total_seconds() / 60:.0f} min" if latest.heard_at else "ever"
+    if latest.status.state is State.DOWN:
+        return f"Down: nothing heard for {heard} although the home's line is up."
+    return f"Unknown: nothing heard for {heard}, and nothing else is known of the home's line."
+
+
+def _heat(latest: NodeLatest) -> str:
+    bits = 0
+    for gpu in latest.gpus:
+        if cell := gpu.cells.get("throttle_reasons"):
+            bits |= int(cell.value)
+    words = [word for word in throttle_words(bits) if "thermal" in word] or ["cooling limit"]
+    outdoor, supply = latest.value("outdoor_celsius"), latest.value("coolant_supply_celsius")
+    parts = [" and ".join(words)]
+    if supply is not None:
+        parts.append(f"coolant supply {supply:.0f} °C")
+    if outdoor is not None:
+        parts.append(f"{outdoor:.0f} °C outdoors leaves the heat pump short")
+    return f"Slower by heat: {', '.join(parts)}{_limited(latest)}."
+
+
+def _headroom(latest: NodeLatest) -> str:
+    main, limit = latest.value("main_amperes"), latest.value("limit_amperes")
+    busy = sorted(((c.value, n) for n, c in latest.circuits.items() if c.value > _BUSY_CIRCUIT_WATTS), reverse=True)
+    parts = []
+    if busy:
+        parts.append(" and ".join(f"{name.replace('_', ' ')} {watts / 1000:.1f} kW" for watts, name in busy[:2]))
+    if main is not None and limit is not None:
+        parts.append(f"panel at {main:.0f} of {limit:.0f} A")
+    return f"Making room for the home: {', '.join(parts) or 'no headroom at the panel'}{_limited(latest)}."
+
+
+def _outage(latest: NodeLatest) -> str:
+    charge = latest.value("battery_charge_ratio")
+    return f"Grid outage: work drained, battery carries the home{f' at {charge:.0%}' if charge is not None else ''}."
+
+
+def _power(latest: NodeLatest) -> str:
+    return f"Slower by power limit: HW slowdown or power brake is set{_limited(latest)}."
+
+
+def _limited(latest: NodeLatest) -> str:
+    limit = latest.value("node_power_limit_watts")
+    return f"; limited to {limit / 1000:.1f} kW" if limit is not None else ""
+
+
+def _mean(latest: NodeLatest, column: str) -> float | None:
+    values = [cell.value for gpu in latest.gpus if (cell := gpu.cells.get(column))]
+    return sum(values) / len(values) if values else None

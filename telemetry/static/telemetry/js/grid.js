@@ -1,0 +1,131 @@
+// Nodes as cells on one canvas: colour and shape for the state, fill height for how busy its GPUs are.
+
+const CELL = 26;
+const GAP = 4;
+const TOKENS = { working: "--state-working", slower: "--state-slower", making_room: "--state-making-room", paused: "--state-paused", service: "--state-service", down: "--state-down", unknown: "--state-unknown" };
+
+export class Grid {
+  constructor(canvas, cells, onFocus, onOpen) {
+    Object.assign(this, { canvas, cells, onFocus, onOpen, at: -1 });
+    this.context = canvas.getContext("2d");
+    new ResizeObserver(() => this.resize()).observe(canvas.parentElement);
+    canvas.addEventListener("keydown", (event) => this.key(event));
+    canvas.addEventListener("focus", () => this.move(Math.max(0, this.at)));
+    canvas.addEventListener("blur", () => this.draw());
+    canvas.addEventListener("pointermove", (event) => this.point(event));
+    canvas.addEventListener("click", (event) => { this.point(event); if (this.hover >= 0) this.onOpen(this.cells[this.hover]); });
+    addEventListener("themechange", () => this.draw());
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
+    this.resize();
+  }
+
+  resize() {
+    const width = this.canvas.parentElement.clientWidth;
+    this.columns = Math.max(1, Math.floor((width + GAP) / (CELL + GAP)));
+    const height = Math.ceil(this.cells.length / this.columns) * (CELL + GAP);
+    const ratio = devicePixelRatio || 1;
+    this.canvas.width = width * ratio;
+    this.canvas.height = height * ratio;
+    this.canvas.style.height = `${height}px`;
+    this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.draw();
+  }
+
+  key(event) {
+    const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: this.columns, ArrowUp: -this.columns, Home: -Infinity, End: Infinity };
+    if (event.key in steps) {
+      event.preventDefault();
+      this.move(this.at + steps[event.key]);
+    } else if (event.key === "Enter" && this.at >= 0) {
+      this.onOpen(this.cells[this.at]);
+    }
+  }
+
+  move(to) {
+    this.at = Math.max(0, Math.min(this.cells.length - 1, to));
+    this.onFocus(this.cells[this.at]);
+    this.draw();
+  }
+
+  point(event) {
+    const column = Math.floor(event.offsetX / (CELL + GAP));
+    const found = Math.floor(event.offsetY / (CELL + GAP)) * this.columns + column;
+    this.hover = column < this.columns && found < this.cells.length ? found : -1;
+    if (this.hover >= 0) this.onFocus(this.cells[this.hover]);
+  }
+
+  draw() {
+    const style = getComputedStyle(document.documentElement);
+    const colours = Object.fromEntries(Object.entries(TOKENS).map(([state, token]) => [state, [style.getPropertyValue(token), style.getPropertyValue(`${token}-soft`)]]));
+    const look = { colours, surface: style.getPropertyValue("--color-surface"), focus: style.getPropertyValue("--color-focus") };
+    this.context.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    const focused = document.activeElement === this.canvas ? this.at : -1;
+    this.cells.forEach((cell, i) => this.drawCell(cell, (i % this.columns) * (CELL + GAP), Math.floor(i / this.columns) * (CELL + GAP), look, i === focused));
+  }
+
+  drawCell(cell, x, y, look, focused) {
+    const c = this.context;
+    const [strong, soft] = look.colours[cell.state];
+    c.fillStyle = soft;
+    c.fillRect(x, y, CELL, CELL);
+    const height = Math.round(CELL * (cell.utilization_ratio ?? 0));
+    c.globalAlpha = 0.45;
+    c.fillStyle = strong;
+    c.fillRect(x, y + CELL - height, CELL, height);
+    c.globalAlpha = 1;
+    c.strokeStyle = strong;
+    c.lineWidth = 1;
+    c.setLineDash(cell.state === "unknown" ? [3, 3] : []);
+    c.strokeRect(x + 0.5, y + 0.5, CELL - 1, CELL - 1);
+    c.setLineDash([]);
+    if (cell.state !== "working") drawMark(c, cell.state, x + CELL / 2, y + CELL / 2, strong, look.surface);
+    if (cell.coolant_leak || cell.enclosure_open) drawAlarm(c, x + CELL - 6, y + 6, look.colours.down[0], look.surface);
+    if (focused) {
+      c.strokeStyle = look.focus;
+      c.lineWidth = 3;
+      c.strokeRect(x - 0.5, y - 0.5, CELL + 1, CELL + 1);
+    }
+  }
+}
+
+const OUTLINES = {
+  slower: [[0, -7], [7, 6], [-7, 6]],
+  making_room: [[-8, 0], [-2, -6], [-2, -2.5], [7, -2.5], [7, 2.5], [-2, 2.5], [-2, 6]],
+  paused: [[-5, -6], [-1.5, -6], [-1.5, 6], [-5, 6]],
+  service: [[0, -7], [7, 0], [0, 7], [-7, 0]],
+  down: [[-6, -6], [6, -6], [6, 6], [-6, 6]],
+};
+
+function drawMark(c, state, x, y, strong, surface) {
+  c.fillStyle = strong;
+  if (state === "unknown") {
+    c.font = "600 15px system-ui, sans-serif";
+    c.textAlign = "center";
+    c.textBaseline = "middle";
+    c.fillText("?", x, y + 1);
+    return;
+  }
+  path(c, OUTLINES[state], x, y);
+  if (state === "paused") path(c, OUTLINES.paused.map(([px, py]) => [px + 6.5, py]), x, y);
+  if (state === "down") {
+    c.strokeStyle = surface;
+    c.lineWidth = 2;
+    c.beginPath();
+    c.moveTo(x - 3, y - 3); c.lineTo(x + 3, y + 3); c.moveTo(x + 3, y - 3); c.lineTo(x - 3, y + 3);
+    c.stroke();
+  }
+}
+
+function path(c, points, x, y) {
+  c.beginPath();
+  points.forEach(([px, py], i) => (i ? c.lineTo(x + px, y + py) : c.moveTo(x + px, y + py)));
+  c.closePath();
+  c.fill();
+}
+
+function drawAlarm(c, x, y, strong, surface) {
+  c.fillStyle = surface;
+  c.beginPath(); c.arc(x, y, 6, 0, 7); c.fill();
+  c.fillStyle = strong;
+  c.beginPath(); c.arc(x, y, 4.5, 0, 7); c.fill();
+}
