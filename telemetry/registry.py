@@ -22,6 +22,7 @@ from telemetry.catalogue import Kind
 from telemetry.models import Circuit, OtherSeries
 
 GONE_SECONDS: Final = 60.0
+_GONE: Final = timedelta(seconds=GONE_SECONDS)
 
 _gpus: dict[tuple[int, str], int] = {}
 _circuits: dict[tuple[int, str], int] = {}
@@ -100,12 +101,12 @@ def note_presence(node_id: int, seen_at: dict[int, datetime]) -> None:
         return
     for gpu in Gpu.objects.filter(node_id=node_id):
         last = seen_at.get(gpu.pk)
-        is_here = last is not None and newest - last <= timedelta(seconds=GONE_SECONDS)
+        is_here = last is not None and newest - last <= _GONE
         if is_here and gpu.gone_at is not None:
             Gpu.objects.filter(pk=gpu.pk).update(gone_at=None)
             _record(node_id, gpu, InventoryEvent.Kind.BACK, newest)
-        elif not is_here and gpu.gone_at is None and last is not None:
-            Gpu.objects.filter(pk=gpu.pk).update(gone_at=last)
+        elif not is_here and gpu.gone_at is None and newest - (last or gpu.first_seen_at) > _GONE:
+            Gpu.objects.filter(pk=gpu.pk).update(gone_at=last or newest)
             _record(node_id, gpu, InventoryEvent.Kind.GONE, newest)
 
 

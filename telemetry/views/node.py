@@ -14,6 +14,7 @@ from django.views.decorators.http import require_safe
 from homes.models import InventoryEvent, Node
 from telemetry import explanation, reads
 from telemetry.catalogue import COLUMNS, Kind
+from telemetry.charts_policy import draws_charts
 from telemetry.payloads import node_payload
 from telemetry.readings import GpuLatest, NodeLatest
 from telemetry.views.staff import staff_only
@@ -45,6 +46,7 @@ _UNITS = {"watts": "watts", "celsius": "celsius", "ratio": "ratio", "bytes": "by
 @require_safe
 @staff_only
 @never_cache
+@draws_charts
 def node_page(request: HttpRequest, hostname: str) -> HttpResponse:
     visible = Node.objects.visible_to(request.user).select_related("home", "home__internet_line")
     node = get_object_or_404(visible, hostname=hostname)

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_safe
 from homes.calendar import midnight, month_start
 from homes.models import Home, Node, OperatorRole, User
 from telemetry import live, reads
+from telemetry.charts_policy import draws_charts
 from telemetry.node_state import SILENCE_SECONDS
 from telemetry.readings import NodeLatest
 from xfra_portal.homeowner import drawings, figures
@@ -71,6 +72,7 @@ def home_page(request: HttpRequest, home_id: uuid.UUID) -> HttpResponse:
 @require_safe
 @login_required
 @never_cache
+@draws_charts
 def electricity_page(request: HttpRequest, home_id: uuid.UUID) -> HttpResponse:
     home, node = _home(request, home_id)
     now = timezone.now()
@@ -92,6 +94,7 @@ def electricity_page(request: HttpRequest, home_id: uuid.UUID) -> HttpResponse:
 @require_safe
 @login_required
 @never_cache
+@draws_charts
 def internet_page(request: HttpRequest, home_id: uuid.UUID) -> HttpResponse:
     home, node = _home(request, home_id)
     now = timezone.now()
@@ -110,6 +113,7 @@ def internet_page(request: HttpRequest, home_id: uuid.UUID) -> HttpResponse:
 @require_safe
 @login_required
 @never_cache
+@draws_charts
 def battery_page(request: HttpRequest, home_id: uuid.UUID) -> HttpResponse:
     home, node = _home(request, home_id)
     now = timezone.now()
