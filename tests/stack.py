@@ -94,7 +94,7 @@ class Stack:
         found: dict[str, Any] = json.loads((self.data_dir / "demo.json").read_text())
         return found
 
-    def wait_started(self, seconds: float = 180.0) -> Stack:
+    def wait_started(self, seconds: float = 300.0) -> Stack:
         """Wait until everything has started for the first time."""
 
         def has_started() -> bool:
@@ -159,12 +159,17 @@ def stack() -> Iterator[StackFactory]:
     every: list[Stack] = []
 
     def start(
-        *, homes: int = 2, simulator: bool = False, fresh: bool = False, arguments: tuple[str, ...] = ()
+        *,
+        homes: int = 2,
+        days: float = 1,
+        simulator: bool = False,
+        fresh: bool = False,
+        arguments: tuple[str, ...] = (),
     ) -> Stack:
-        key = (homes, simulator, arguments)
+        key = (homes, days, simulator, arguments)
         if fresh or key not in started or started[key].process.poll() is not None:
-            options = ["--seed-homes", str(homes), *([] if simulator else ["--no-simulator"]), *arguments]
-            made = Stack(*options)
+            options = ["--seed-homes", str(homes), "--seed-days", str(days)]
+            made = Stack(*options, *([] if simulator else ["--no-simulator"]), *arguments)
             every.append(made)
             made.wait_started()
             if fresh:

@@ -26,6 +26,7 @@ class Options:
     simulator: bool = True
     seed: bool = True
     seed_homes: int = 24
+    seed_days: float = 35
     worker_concurrency: int = 3
     servers_only: bool = False
     durable: bool = True
@@ -98,7 +99,8 @@ def _steps(options: Options) -> list[Step]:
     steps = [Step("migrate", "bringing the database and static files up to date", _manage("migrate_all"))]
     if options.seed:
         seed = _manage("seed_demo", "--json", str(options.demo_file), "--url", options.url)
-        seed += ["--homes", str(options.seed_homes), "--state", str(options.simulator_state)]
+        seed += ["--homes", str(options.seed_homes), "--days", str(options.seed_days)]
+        seed += ["--state", str(options.simulator_state)]
         steps.append(Step("seed", f"seeding {options.seed_homes} demo homes (the first time takes a while)", seed))
     return steps
 
