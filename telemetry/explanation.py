@@ -10,10 +10,20 @@ from telemetry.readings import NodeLatest
 from telemetry.xid import throttle_words
 
 _BUSY_CIRCUIT_WATTS: Final = 1000.0
+HOT_OUTDOORS_CELSIUS: Final = 33.0
 
 
 def explain(latest: NodeLatest, expected_gpus: int, now: datetime) -> str:
-    """The sentence for an operator: state first, then the evidence that supports it."""
+    """The sentence for an operator: danger first, then the state, then the evidence that supports it."""
+    return " ".join([*_danger(latest), _state(latest, expected_gpus, now)])
+
+
+def _danger(latest: NodeLatest) -> list[str]:
+    words = {"coolant_leak": "Leak sensor wet.", "enclosure_open": "Enclosure open."}
+    return [sentence for column, sentence in words.items() if (latest.value(column) or 0) > 0]
+
+
+def _state(latest: NodeLatest, expected_gpus: int, now: datetime) -> str:
     status = latest.status
     if status.cause is Cause.NEVER_HEARD:
         return "Never heard: no sample has arrived with this node's credential."
@@ -67,8 +77,10 @@ def _heat(latest: NodeLatest) -> str:
     parts = [" and ".join(words)]
     if supply is not None:
         parts.append(f"coolant supply {supply:.0f} °C")
-    if outdoor is not None:
+    if outdoor is not None and outdoor >= HOT_OUTDOORS_CELSIUS:
         parts.append(f"{outdoor:.0f} °C outdoors leaves the heat pump short")
+    elif outdoor is not None:
+        parts.append(f"only {outdoor:.0f} °C outdoors, so suspect pump, flow or filter")
     return f"Slower by heat: {', '.join(parts)}{_limited(latest)}."
 
 

@@ -103,6 +103,7 @@ def internet_page(request: HttpRequest, home_id: uuid.UUID) -> HttpResponse:
         **_common(home, node, reads.latest([node.pk])[node.pk], "internet"),
         **_chosen_range(request),
         "line": home.internet_line,
+        "promised_ratio": float(home.internet_line.promised_uptime_ratio),
         "uptime": figures.uptime_ratio(node, "internet_home_up", began, now),
         "outages": figures.outages(node, "internet_home_up", began, now),
         "month_name": f"{now.astimezone(home.zone):%B}",

@@ -82,7 +82,7 @@ export async function plot(figure, history) {
   const local = history.at.map((at) => localClock(at, history.timezone ?? figure.dataset.zone));
   const labels = labelsOf(figure, history);
   const render = format[figure.dataset.unit] ?? ((value) => String(value));
-  const traces = history.series.map((series, i) => trace(series, labels[i], local, look.lines[i % look.lines.length], render, figure));
+  const traces = history.series.map((series, i) => trace(series, labels[i], local, colourOf(series, i, look), render, figure));
   await Plotly.react(canvas, traces, layoutOf(figure, history, look, labels), { displayModeBar: false, responsive: true });
   shareCrosshair(figure, canvas, Plotly);
 }
@@ -95,6 +95,12 @@ function trace(series, name, x, colour, render, figure) {
     stackgroup: "stack" in figure.dataset ? "one" : undefined,
     text: y.map((value) => render(value)), hovertemplate: "%{text}<extra>%{fullData.name}</extra>",
   };
+}
+
+// Home, node, battery and sun have the same colour on every page; the rest take turns.
+function colourOf(series, i, look) {
+  if (!/_watts$|charge_ratio$/.test(series.metric) || series.subject) return look.lines[i % look.lines.length];
+  return look.places[series.metric.split("_")[0]] ?? look.lines[i % look.lines.length];
 }
 
 function layoutOf(figure, history, look, labels) {
@@ -124,7 +130,7 @@ function directLabels(history, labels, look) {
   return ends.map(({ i, value }) => {
     const shift = above - value < 0.08 * span ? 14 : 0;
     above = value;
-    return { xref: "paper", x: 1, xanchor: "left", y: value, yanchor: "middle", yshift: -shift, showarrow: false, text: labels[i], font: { color: look.lines[i % look.lines.length], size: 12 }, xshift: 6 };
+    return { xref: "paper", x: 1, xanchor: "left", y: value, yanchor: "middle", yshift: -shift, showarrow: false, text: labels[i], font: { color: colourOf(history.series[i], i, look), size: 12 }, xshift: 6 };
   });
 }
 
@@ -204,6 +210,7 @@ function appearance() {
   return {
     text: rgb("--color-text"), muted: rgb("--color-muted"), line: rgb("--color-line"), surface: rgb("--color-surface"),
     lines: ["--flow-home", "--flow-node", "--flow-battery", "--state-paused", "--state-slower", "--state-down"].map(rgb),
+    places: { home: rgb("--flow-home"), node: rgb("--flow-node"), battery: rgb("--flow-battery"), solar: rgb("--flow-solar"), site: rgb("--flow-grid") },
     font: getComputedStyle(document.body).fontFamily,
   };
 }
