@@ -149,6 +149,10 @@ def assert_all_gone(pids: Mapping[str, int], seconds: float = 5.0) -> None:
 StackFactory = Callable[..., Stack]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, help="how often something is killed under load (CI: 20, otherwise 4)")
+
+
 @pytest.fixture(scope="session")
 def stack() -> Iterator[StackFactory]:
     """A function that gives a started portal. Calls with equal options share one; `fresh=True` makes another.

@@ -1,0 +1,83 @@
+"""A stack that tests may stop, start again on the same data and the same port, and hurt."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.stack import ROOT, Stack
+from xfra_portal.local.processes import children_of
+from xfra_portal.local.state import free_port
+
+# A test kills more often than the supervisor would believe to be an accident.
+_OPTIONS = ("--no-seed", "--no-simulator", "--crash-limit", "100")
+
+
+class Bench:
+    """No demo: `nodes` are provisioned as for a load test. Its folder is short enough for Postgres' socket."""
+
+    def __init__(self, nodes: int) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="xfra-bench-", dir="/tmp"))
+        self.port = free_port()
+        self.stack = self._start()
+        self.tokens = self._provision(nodes)
+
+    def _start(self) -> Stack:
+        stack = Stack(*_OPTIONS, data_dir=self.folder / "data", port=self.port)
+        try:
+            return stack.wait_started()
+        except BaseException:
+            stack.stop()
+            raise
+
+    def _provision(self, nodes: int) -> dict[str, str]:
+        file = self.folder / "nodes.json"
+        self.manage("provision_node", "--count", str(nodes), "--json", str(file))
+        tokens: dict[str, str] = json.loads(file.read_text())
+        return tokens
+
+    def manage(self, *arguments: str) -> str:
+        """Run a command of manage.py beside the stack; what it prints."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env={**os.environ, **self.stack.env},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def restart(self) -> Stack:
+        self.stack = self._start()
+        return self.stack
+
+    def close(self) -> None:
+        self.stack.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def family_of(pid: int) -> list[int]:
+    """A process and everything below it."""
+    return [pid, *(below for child in children_of(pid) for below in family_of(child))]
+
+
+def freeze(pids: list[int]) -> None:
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+
+
+def thaw(pids: list[int]) -> None:
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGCONT)
+        except ProcessLookupError:
+            continue

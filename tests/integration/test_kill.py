@@ -1,0 +1,80 @@
+"""kill -9 of each part under load: nothing acknowledged is lost, nothing is stored twice.
+
+What is counted are samples: cells, not rows. See 5-trust's table of faults for what is allowed to take how long.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.integration.bench import Bench
+from tests.integration.sender import Sender
+from tests.integration.stored import (
+    assert_exactly_what_was_acknowledged,
+    assert_streams_are_clean,
+    stream_is_empty,
+    wait_stored,
+)
+from tests.stack import wait_for
+
+pytestmark = pytest.mark.stack
+
+PARTS = ("web", "worker", "redis", "postgres")
+SEED = 2026
+RECOVERY_S = 60.0
+
+
+def test_killing_any_part_loses_and_repeats_no_acknowledged_sample(bench: Bench, kills: int, tmp_path: Path) -> None:
+    order = [part for part in PARTS for _ in range(-(-kills // len(PARTS)))][: max(kills, len(PARTS))]
+    chance = random.Random(SEED)
+    chance.shuffle(order)
+    sender = Sender(bench.stack.url, bench.tokens).start()
+    try:
+        _wait_flowing(bench, sender)
+        recoveries = [_kill(bench, sender, part, chance) for part in order]
+        sender.stop()
+    finally:
+        sender.abandon()
+    wait_for(lambda: stream_is_empty(bench.stack), 30, "the stream to be empty")
+    time.sleep(1)  # an entry leaves the stream just before its worker says so everywhere
+    assert sender.refusals == []
+    assert_streams_are_clean(bench.stack)
+    count = assert_exactly_what_was_acknowledged(bench.stack, sender)
+    assert count == sender.samples > 0
+    (tmp_path / "recoveries.json").write_text(json.dumps(recoveries, indent=1))
+    _print(recoveries, sender, count)
+
+
+def _wait_flowing(bench: Bench, sender: Sender) -> None:
+    at_ms = time.time_ns() // 1_000_000
+    wait_for(lambda: sender.all_newer_than(at_ms), RECOVERY_S, "every node to be heard")
+    wait_stored(bench.stack, sender, at_ms, RECOVERY_S)
+
+
+def _kill(bench: Bench, sender: Sender, part: str, chance: random.Random) -> dict[str, float | str]:
+    """Kill a part; the seconds until everything is acknowledged, stored and ready again."""
+    time.sleep(chance.uniform(0.5, 1.5))
+    began, at_ms = time.monotonic(), time.time_ns() // 1_000_000
+    bench.stack.wait_replaced(part, bench.stack.kill(part), RECOVERY_S)
+    found: dict[str, float | str] = {"part": part, "restarted": time.monotonic() - began}
+    wait_for(lambda: sender.all_newer_than(at_ms), RECOVERY_S, f"samples to be accepted after {part} was killed")
+    found["acknowledged"] = time.monotonic() - began
+    wait_stored(bench.stack, sender, at_ms, RECOVERY_S)
+    found["stored"] = time.monotonic() - began
+    bench.stack.wait_ready(RECOVERY_S)
+    found["ready"] = time.monotonic() - began
+    return found
+
+
+def _print(recoveries: list[dict[str, float | str]], sender: Sender, count: int) -> None:
+    print(f"\n{count:,} samples acknowledged and stored; answers {dict(sender.outcomes)}")
+    for part in PARTS:
+        of_part = [found for found in recoveries if found["part"] == part]
+        for name in ("restarted", "acknowledged", "stored", "ready"):
+            seconds = sorted(float(found[name]) for found in of_part)
+            print(f"  {part:9} {name:13} median {seconds[len(seconds) // 2]:5.1f} s  worst {seconds[-1]:5.1f} s")
