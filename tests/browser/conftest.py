@@ -1,0 +1,89 @@
+"""A real Chromium, Debian's, against a running portal with a simulated fleet."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+from tests.stack import Stack, StackFactory
+
+PASSWORD = "xfra-demo-2026"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
+
+
+@pytest.fixture(scope="session")
+def portal(stack: StackFactory) -> Stack:
+    return stack(homes=24, days=3, simulator=True)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI must have chromium: .ci/run installs it")
+        pytest.skip("no Chromium here; install your distribution's chromium to run the browser tests")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """A signed-in page that remembers everything the browser complained about."""
+
+    def __init__(self, context: BrowserContext, url: str) -> None:
+        self.page: Page = context.new_page()
+        self.url = url
+        self.complaints: list[str] = []
+        self.page.on("console", self._hear)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.complaints.append(message.text)
+
+    def sign_in(self, email: str) -> Visit:
+        self.page.goto(f"{self.url}/accounts/login/")
+        self.page.fill("#id_login", email)
+        self.page.fill("#id_password", PASSWORD)
+        self.page.click("form .button[type=submit]")
+        self.page.wait_for_url(lambda url: "/login" not in url)
+        return self
+
+    def go(self, path: str) -> Page:
+        self.page.goto(self.url + path)
+        return self.page
+
+
+Enter = Callable[..., Visit]
+
+
+@pytest.fixture
+def enter(browser: Browser, portal: Stack) -> Iterator[Enter]:
+    """enter("maya@example.com", viewport=PHONE, color_scheme="dark") -> Visit"""
+    contexts: list[BrowserContext] = []
+
+    def make(email: str | None = None, **options: Any) -> Visit:
+        context = browser.new_context(**{"viewport": DESKTOP, **options})
+        contexts.append(context)
+        visit = Visit(context, portal.url)
+        return visit.sign_in(email) if email else visit
+
+    yield make
+    for context in contexts:
+        context.close()
