@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from django.http import Http404
 from django.shortcuts import get_object_or_404
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -14,9 +15,11 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from homes.models import Home, HomeAddress, Membership, Node, OperatorRole, User, WorkOrder
+from xfra_portal.api import examples
 from xfra_portal.api.renderers import CsvRenderer
 from xfra_portal.api.serializers import ProblemSerializer
 
+_UNITS = "Base units, as each name says; instants are ISO 8601 in UTC; null is unknown and never zero."
 PERIOD_PARAMETERS = [
     OpenApiParameter("start", str, description="ISO 8601 with offset, or relative to now: -24h, -30d. Default -24h."),
     OpenApiParameter("end", str, description="ISO 8601 with offset, or relative. Default: now."),
@@ -31,20 +34,42 @@ HISTORY_PARAMETERS = [
 ]
 
 
-def operation(name: str, summary: str, answer: Any, tag: str, parameters: list[OpenApiParameter] | None = None) -> Any:
-    """Schema of one GET: its answer, and the problems that any of them can answer with."""
+_PROBLEMS = (
+    (400, "A parameter cannot be used; `errors` names it, says what is wrong and what is allowed."),
+    (401, "Not signed in, or the token has expired or was withdrawn."),
+    (404, "Does not exist, or is not yours to see; the two look the same."),
+    (406, "The Accept header allows no media type that this answers with."),
+    (429, "Too many requests; see Retry-After."),
+    (503, "A part of the portal is away; see Retry-After."),
+)
+
+
+def operation(
+    name: str,
+    summary: str,
+    answer: Any,
+    tag: str,
+    parameters: list[OpenApiParameter] | None = None,
+    *,
+    description: str = "",
+    csv: bool = False,
+) -> Any:
+    """Schema of one GET: its answer with an example, and the problems that any of them can answer with."""
     problems = {
-        status: OpenApiResponse(ProblemSerializer, description=words)
-        for status, words in (
-            (400, "A parameter cannot be used; `errors` names it."),
-            (401, "Not signed in, or the token has expired."),
-            (404, "Does not exist, or not yours to see."),
-            (429, "Too many requests; see Retry-After."),
-            (503, "A part of the portal is away; see Retry-After."),
-        )
+        (status, "application/problem+json"): OpenApiResponse(ProblemSerializer, description=words)
+        for status, words in _PROBLEMS
     }
+    answers: dict[Any, Any] = {(200, "application/json"): answer}
+    if csv:
+        answers[200, "text/csv"] = OpenApiTypes.STR
     return extend_schema(
-        operation_id=name, summary=summary, tags=[tag], parameters=parameters or [], responses={200: answer, **problems}
+        operation_id=name,
+        summary=summary,
+        description=description or f"{summary}. {_UNITS}",
+        tags=[tag],
+        parameters=parameters or [],
+        responses={**answers, **problems},
+        examples=examples.of(name),
     )
 
 

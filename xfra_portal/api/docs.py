@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from functools import cache
 from typing import Any
@@ -30,14 +31,17 @@ def reference(request: HttpRequest) -> HttpResponse:
 
 
 def _entry(path: str, method: str, operation: dict[str, Any]) -> dict[str, Any]:
-    content = operation["responses"]["200"].get("content", {}).get("application/json", {}).get("schema", {})
+    answer = operation["responses"]["200"].get("content", {}).get("application/json", {})
+    examples = [json.dumps(found["value"], indent=2) for found in answer.get("examples", {}).values()]
     return {
         "path": path,
         "method": method.upper(),
         "id": operation["operationId"],
         "summary": operation.get("summary", ""),
+        "description": operation.get("description", ""),
         "parameters": operation.get("parameters", []),
-        "fields": _fields(content),
+        "fields": _fields(answer.get("schema", {})),
+        "examples": examples,
     }
 
 

@@ -178,7 +178,9 @@ class PowerHistory(HomeHistory):
     )
     default = ("home_power_watts", "node_power_watts")
 
-    @operation("homes_power_history", "Power over time", serializers.HistorySerializer, "history", HISTORY_PARAMETERS)
+    @operation(
+        "homes_power_history", "Power over time", serializers.HistorySerializer, "history", HISTORY_PARAMETERS, csv=True
+    )
     def get(self, request: Request, home_id: uuid.UUID) -> Response | HttpResponse:
         return self.answer(request, home_id)
 
@@ -196,7 +198,12 @@ class BatteryHistory(HomeHistory):
     default = ("battery_charge_ratio", "battery_power_watts")
 
     @operation(
-        "homes_battery_history", "Battery over time", serializers.HistorySerializer, "history", HISTORY_PARAMETERS
+        "homes_battery_history",
+        "Battery over time",
+        serializers.HistorySerializer,
+        "history",
+        HISTORY_PARAMETERS,
+        csv=True,
     )
     def get(self, request: Request, home_id: uuid.UUID) -> Response | HttpResponse:
         return self.answer(request, home_id)
@@ -207,7 +214,12 @@ class InternetHistory(HomeHistory):
     default = ("internet_home_up", "internet_home_latency_seconds")
 
     @operation(
-        "homes_internet_history", "Internet over time", serializers.HistorySerializer, "history", HISTORY_PARAMETERS
+        "homes_internet_history",
+        "Internet over time",
+        serializers.HistorySerializer,
+        "history",
+        HISTORY_PARAMETERS,
+        csv=True,
     )
     def get(self, request: Request, home_id: uuid.UUID) -> Response | HttpResponse:
         return self.answer(request, home_id)

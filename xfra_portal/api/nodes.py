@@ -75,6 +75,7 @@ class NodeTelemetry(HistoryView):
             OpenApiParameter("kind", str, enum=list(_KINDS), description="Default node."),
             OpenApiParameter("subjects", str, description="GPU UUIDs or circuit names, separated by commas."),
         ],
+        csv=True,
     )
     def get(self, request: Request, node_id: int) -> Response | HttpResponse:
         node = self.node(node_id)
