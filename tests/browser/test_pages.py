@@ -23,7 +23,9 @@ def scroll_through(page: Page) -> None:
     """Bring every chart into view and wait until each is drawn or says why not."""
     for figure in page.locator("[data-chart]").all():
         figure.scroll_into_view_if_needed()
-        expect(figure.locator("svg.main-svg, .chart-empty:not(:text('scroll here'))").first).to_be_visible(timeout=20_000)
+        expect(figure.locator("svg.main-svg, .chart-empty:not(:text('scroll here'))").first).to_be_visible(
+            timeout=20_000
+        )
 
 
 def violations(page: Page) -> list[str]:

@@ -61,9 +61,9 @@ _SHAPES = {
 
 
 @register.filter
-def value(reading: dict[str, Any] | None) -> float | None:
-    """The number of a reading, or None when it is unknown."""
-    return None if reading is None else reading["value"]
+def value(reading: Any) -> float | None:
+    """The number of a reading; None when it is unknown, which in a template is a null or a missing name."""
+    return reading["value"] if isinstance(reading, dict) else None
 
 
 @register.filter

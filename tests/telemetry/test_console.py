@@ -1,0 +1,164 @@
+"""The operator's console: who gets in, what it costs, what it says."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from homes.access import acting_as_system
+from homes.provisioning import Plan, provision
+from telemetry import attention
+from telemetry.attention import Severity, Subject
+from telemetry.explanation import explain
+from telemetry.node_state import Cause, State
+from telemetry.readings import Cell, GpuLatest, NodeLatest, NodeStatus
+from telemetry.views.fleet import totals
+from tests.cast import Cast, needs_database
+
+NOW = datetime(2026, 7, 1, 21, 0, tzinfo=UTC)
+AN_HOUR_AGO = NOW - timedelta(hours=1)
+
+
+def node(state: State, cause: Cause = Cause.NONE, gpus: int = 16, heard: float = 1.0, **values: float) -> NodeLatest:
+    """A node as last heard: `gpu_*` values go to every GPU, `circuit_*` to circuits, the rest to the node."""
+    at = NOW - timedelta(seconds=heard)
+    pick = lambda prefix: {k.removeprefix(prefix): Cell(v, at) for k, v in values.items() if k.startswith(prefix)}  # noqa: E731
+    own = {k: Cell(v, at) for k, v in values.items() if not k.startswith(("gpu_", "circuit_"))}
+    tiles = tuple(GpuLatest(i, f"GPU-{i}", i, {"power_watts": Cell(500.0, at), **pick("gpu_")}) for i in range(gpus))
+    return NodeLatest(7, NodeStatus(state, cause, AN_HOUR_AGO, at), at, own, tiles, pick("circuit_"))
+
+
+SENTENCES = [
+    (node(State.WORKING, node_power_watts=10_100, gpu_utilization_ratio=0.79), "Working normally: 10.1 kW, 79% busy."),
+    (
+        node(State.SLOWER, Cause.HEAT, gpu_throttle_reasons=0x20, coolant_supply_celsius=45, outdoor_celsius=41),
+        "Slower by heat: SW thermal, coolant supply 45 °C, 41 °C outdoors leaves the heat pump short.",
+    ),
+    (
+        node(State.SLOWER, Cause.HEAT, gpu_throttle_reasons=0x40, outdoor_celsius=22),
+        "Slower by heat: HW thermal, only 22 °C outdoors, so suspect pump, flow or filter.",
+    ),
+    (
+        node(
+            State.MAKING_ROOM,
+            Cause.HEADROOM,
+            circuit_oven=4800,
+            circuit_dryer=20,
+            main_amperes=158,
+            limit_amperes=160,
+            node_power_limit_watts=7_200,
+        ),
+        "Making room for the home: oven 4.8 kW, panel at 158 of 160 A; limited to 7.2 kW.",
+    ),
+    (
+        node(State.MAKING_ROOM, Cause.OUTAGE, gpus=0, battery_charge_ratio=0.83),
+        "Grid outage: work drained, battery carries the home at 83%.",
+    ),
+    (node(State.SLOWER, Cause.MISSING_GPUS, gpus=15), "15 of 16 GPUs answer; the rest work normally."),
+    (
+        node(State.DOWN, Cause.SILENT_LINE_UP, heard=360),
+        "Down: nothing heard for 6 min although the home's line is up.",
+    ),
+    (node(State.PAUSED, Cause.HOST_PAUSE), "Paused by the host."),
+    (node(State.WORKING, coolant_leak=1), "Leak sensor wet. Working normally."),
+]
+
+
+@pytest.mark.parametrize(("latest", "sentence"), SENTENCES)
+def test_the_sentence_that_says_why(latest: NodeLatest, sentence: str) -> None:
+    assert explain(latest, 16, NOW) == sentence
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("cause", Cause)
+def test_there_is_always_a_sentence(state: State, cause: Cause) -> None:
+    assert explain(node(state, cause), 16, NOW).endswith(".")
+
+
+def needs(*latests: NodeLatest) -> list[attention.Item]:
+    return attention.needs([Subject(f"xfra-{i}", 16, latest) for i, latest in enumerate(latests)], NOW)
+
+
+def test_a_quiet_fleet_needs_nobody() -> None:
+    yielding = node(State.MAKING_ROOM, Cause.HEADROOM)
+    in_an_outage = node(State.MAKING_ROOM, Cause.OUTAGE, gpus=0)
+    assert needs(node(State.WORKING), yielding, in_an_outage, node(State.PAUSED, Cause.HOST_PAUSE)) == []
+
+
+def test_the_most_urgent_comes_first() -> None:
+    found = needs(
+        node(State.SLOWER, Cause.MISSING_GPUS, gpus=15),
+        node(State.UNKNOWN, Cause.SILENT),
+        node(State.WORKING, coolant_leak=1),
+        node(State.WORKING, gpu_xid=48),
+    )
+    assert [item.sentence for item in found[:3]] == ["leak sensor wet", "nothing heard", "15 of 16 GPUs"]
+    assert found[0].severity is Severity.CRITICAL
+    assert found[2].lost_gpus == 1
+    assert {item.action for item in found[3:]} == {"drain, then follow NVIDIA's workflow"}
+
+
+def test_totals_add_nothing_for_what_is_unknown() -> None:
+    def cell(state: str, watts: float | None, busy: float | None) -> Any:
+        return {"state": state, "gpus_seen": 16, "gpus_expected": 16, "node_watts": watts, "spare_watts": None,
+                "utilization_ratio": busy}  # fmt: skip
+
+    found = totals([cell("working", 10_000.0, 0.8), cell("unknown", None, None), cell("down", None, None)])
+    assert (found.nodes, found.watts, found.busy_ratio) == (3, 10_000.0, 0.8)
+    assert found.by_state["unknown"] == found.by_state["down"] == 1
+    assert totals([]).busy_ratio is None
+
+
+@needs_database
+@pytest.mark.parametrize("path", ["/fleet/", "/fleet/nodes/{node}/"])
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("operator", 200),
+        ("operator_viewer", 200),
+        ("admin", 200),
+        ("owner", 404),
+        ("outsider", 404),
+        ("anonymous", 302),
+    ],
+)
+def test_who_gets_in(cast: Cast, path: str, name: str, status: int) -> None:
+    assert cast.client(name).get(path.format(node=cast.node.hostname)).status_code == status
+
+
+@needs_database
+def test_a_technician_sees_the_nodes_of_open_orders(cast: Cast) -> None:
+    text = cast.client("technician").get("/fleet/").content.decode()
+    assert cast.node.hostname in text
+    assert cast.other_node.hostname not in text
+    assert cast.client("idle_technician").get(f"/fleet/nodes/{cast.node.hostname}/").status_code == 404
+
+
+@needs_database
+def test_the_fleet_costs_the_same_for_many_nodes(cast: Cast, django_assert_max_num_queries: Any) -> None:
+    with acting_as_system():
+        for i in range(30):
+            provision(Plan(f"more-{i}", "America/Phoenix", "utility", "provider"))
+    client = cast.client("operator")
+    with django_assert_max_num_queries(15):
+        answer = client.get("/fleet/")
+    assert answer.content.decode().count("data-row=") >= 30
+
+
+@needs_database
+@pytest.mark.parametrize(
+    "query", ["q=%00", "state=nonsense", "group=nonsense&sort=nonsense", "site_group=%00x", "range=1y&metric=;"]
+)
+def test_nonsense_in_the_address_is_harmless(cast: Cast, query: str) -> None:
+    assert cast.client("operator").get(f"/fleet/?{query}").status_code == 200
+    assert cast.client("operator").get(f"/fleet/nodes/{cast.node.hostname}/?{query}").status_code == 200
+
+
+@needs_database
+@pytest.mark.parametrize("path", ["/fleet/", "/fleet/nodes/{node}/"])
+def test_nothing_inline_for_the_policy_to_refuse(cast: Cast, path: str) -> None:
+    text = cast.client("operator").get(path.format(node=cast.node.hostname)).content.decode()
+    assert not re.search(r"\sstyle=|\son\w+=|<style|javascript:", text)
