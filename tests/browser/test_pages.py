@@ -21,6 +21,8 @@ LOOKS = [(PHONE, "light"), (PHONE, "dark"), (DESKTOP, "light"), (DESKTOP, "dark"
 
 def scroll_through(page: Page) -> None:
     """Bring every chart into view and wait until each is drawn or says why not."""
+    for opener in page.locator("[data-table] summary").all()[:1]:
+        opener.click()
     for figure in page.locator("[data-chart]").all():
         figure.scroll_into_view_if_needed()
         expect(figure.locator("svg.main-svg, .chart-empty:not(:text('scroll here'))").first).to_be_visible(

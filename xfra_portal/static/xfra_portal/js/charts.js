@@ -37,7 +37,7 @@ export async function draw(figure) {
   try {
     const history = await fetchHistory(figure);
     drawn.set(figure, history);
-    fillTable(figure, history);
+    offerTable(figure, history);
     if (!hasValues(history)) return say(canvas, "Nothing was measured in this time. Values appear here as they come in.");
     await plot(figure, history);
   } catch (error) {
@@ -169,9 +169,16 @@ function shareCrosshair(figure, canvas, Plotly) {
 }
 
 const TABLE_ROWS = 400;
+function offerTable(figure, history) {
+  const details = figure.querySelector("[data-table]");
+  if (!details) return;
+  const fill = () => details.open && fillTable(figure, history); // thousands of cells wait until somebody asks
+  details.ontoggle = fill;
+  fill();
+}
+
 export function fillTable(figure, history) {
   const place = figure.querySelector("[data-table] .table-scroll");
-  if (!place) return;
   const render = format[figure.dataset.unit] ?? String;
   const zone = history.timezone ?? figure.dataset.zone;
   const table = document.createElement("table");
