@@ -50,7 +50,7 @@ def test_odd_parameters_are_refused_or_served_but_break_nothing(cast: Cast, pers
     client.raise_request_exception = False
     for path, operation in _operations().items():
         address = path.format(home_id=cast.home.pk, node_id=cast.node.pk)
-        names = [found["name"] for found in operation["parameters"] if found["in"] == "query"]
+        names = [found["name"] for found in operation.get("parameters", []) if found["in"] == "query"]
         for name, value in product(names, ODD):
             answer = client.get(address, {name: value})
             assert answer.status_code in (200, 400, 404, 429), (address, name, value, answer.status_code)

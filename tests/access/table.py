@@ -1,0 +1,70 @@
+"""Who gets what behind every door: the one table to read and to extend.
+
+One letter per person, in the order of the heading; a door that is not listed fails the suite.
+    .  200      -  404, as if it did not exist      L  302 to the log-in page      U  401
+    >  302 elsewhere      x  403                                 ~  200, or 503 while a part is away
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.cast import NAMES
+
+#   owner member viewer | outsider | operator_viewer operator technician idle_technician billing admin | anonymous
+_DOORS = """
+start                        >>> > >>>>.> L
+home                         ... - ...-.. L
+home-electricity             ... - ...-.. L
+home-internet                ... - ...-.. L
+home-battery                 ... - ...-.. L
+fleet                        --- - ...... L
+node                         --- - ...-.. L
+healthz                      ... . ...... .
+readyz                       ~~~ ~ ~~~~~~ ~
+api-me                       ... . ...... U
+api-homes                    ... . ...... U
+api-home                     ... - ...-.. U
+api-home-battery             ... - ...-.. U
+api-home-internet            ... - ...-.. U
+api-home-node                ... - ...-.. U
+api-home-energy              ... - ...-.. U
+api-home-states              ... - ...-.. U
+api-home-power-history       ... - ...-.. U
+api-home-battery-history     ... - ...-.. U
+api-home-internet-history    ... - ...-.. U
+api-nodes                    --- - ...... U
+api-node                     --- - ...-.. U
+api-node-telemetry           --- - ...-.. U
+api-node-states              --- - ...-.. U
+api-node-inventory           --- - ...-.. U
+api-fleet                    --- - ...... U
+api-schema                   ... . ...... .
+api-docs                     ... . ...... .
+api-not-found                --- - ------ -
+api-elsewhere                --- - ------ -
+"""
+
+_SOCKETS = """
+ws-home                      ... - ...-.. U
+ws-node                      --- - ...-.. U
+ws-fleet                     --- - ..--.. U
+"""
+
+SIGN_IN_NAMESPACES: Final = ("account_", "mfa_", "usersessions_", "headless:")
+"""allauth's doors: they concern the person who knocks and no home. They are walked too, see test_walk."""
+
+PLACEHOLDERS: Final = {"home_id": "home.pk", "node_id": "node.pk", "hostname": "node.hostname"}
+"""What the placeholders of an address stand for, as attributes of the cast."""
+
+
+def _read(table: str) -> dict[str, dict[str, str]]:
+    found = {}
+    for line in table.strip().splitlines():
+        door, *letters = line.split()
+        found[door] = dict(zip(NAMES, "".join(letters), strict=True))
+    return found
+
+
+DOORS: Final = _read(_DOORS)
+SOCKETS: Final = _read(_SOCKETS)
