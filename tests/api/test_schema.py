@@ -13,7 +13,7 @@ from tests.cast import Cast, needs_database
 from xfra_portal.api.docs import schema
 
 pytestmark = needs_database
-ODD = ["", "0", "-1", "9" * 30, "\x00", "é\u2028", "'; --", "-24h", "2026-11-01T00:00:00Z", "nan", "[]", "%", "csv"]
+ODD = ["", "-1", "9" * 30, "\x00", "'; --", "-24h", "nan"]
 
 
 def _operations() -> dict[str, dict[str, Any]]:
