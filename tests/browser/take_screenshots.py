@@ -11,7 +11,8 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from tests.browser.conftest import DESKTOP, FLAGS, PASSWORD, PHONE
+from tests.browser.conftest import DESKTOP, PASSWORD, PHONE
+from tests.chromium import FLAGS
 
 PAGES = {
     "home": ("maya@example.com", ""),
