@@ -27,7 +27,10 @@ class Severity(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing for somebody to do. `lost_gpus` is how many GPU-hours each hour of waiting costs."""
+    """One thing for somebody to do. `lost_gpus` is how many GPU-hours each hour of waiting costs.
+
+    `since` is None where only the present is known.
+    """
 
     severity: Severity
     node_id: int
@@ -78,7 +81,7 @@ def _safety(subject: Subject) -> list[Item]:
         ("enclosure_open", "enclosure open", "call the home; no visit is open"),
     ):
         if (cell := latest.cells.get(column)) and cell.value > 0:
-            items.append(Item(Severity.CRITICAL, latest.node_id, subject.hostname, words, action, cell.at, 16.0))
+            items.append(Item(Severity.CRITICAL, latest.node_id, subject.hostname, words, action, None, 16.0))
     return items
 
 
