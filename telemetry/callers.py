@@ -6,6 +6,7 @@ short while ago still are (the stream has room for them); nobody is ever told 40
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from homes.models.credentials import parse_token
 REMEMBER_SECONDS: Final = 2.0
 TRUST_WHILE_AWAY_SECONDS: Final = 900.0
 RETRY_WHILE_AWAY_SECONDS: Final = 2.0
+LOOK_UP_SECONDS: Final = 3.0
 LAST_USED_SECONDS: Final = 60.0
 MAX_REMEMBERED: Final = 200_000
 
@@ -48,6 +50,7 @@ class Callers:
 
     def __init__(self) -> None:
         self._known: dict[bytes, _Known] = {}
+        self._away_until = 0.0
 
     async def identify(self, token: str) -> int:
         """The node id behind a token. Raises CallerUnknown or CallersUnavailable."""
@@ -60,21 +63,32 @@ class Callers:
         return known.node_id
 
     async def _ask(self, key: bytes, token: str, known: _Known | None, now: float) -> _Known:
+        """One caller at a time finds out whether a store that was away is back; the others are not kept waiting."""
+        if now < self._away_until:
+            return _trusted(known, now)
+        if self._away_until:
+            self._away_until = now + LOOK_UP_SECONDS
         try:
-            node_id = await _look_up(token)
-        except (DatabaseError, PoolTimeout):
-            if known is None or known.node_id is None or now - known.checked_at > TRUST_WHILE_AWAY_SECONDS:
-                raise CallersUnavailable from None
-            known.ask_again_at = now + RETRY_WHILE_AWAY_SECONDS
-            return known
+            async with asyncio.timeout(LOOK_UP_SECONDS):
+                node_id = await _look_up(token)
+        except (DatabaseError, PoolTimeout, TimeoutError):
+            self._away_until = time.monotonic() + RETRY_WHILE_AWAY_SECONDS
+            return _trusted(known, now)
+        self._away_until = 0.0
         if len(self._known) >= MAX_REMEMBERED:
             self._known.clear()
         fresh = self._known[key] = _Known(node_id, now, now + REMEMBER_SECONDS)
         return fresh
 
 
-@database_sync_to_async
-def _look_up(token: str) -> int | None:
+def _trusted(known: _Known | None, now: float) -> _Known:
+    """What is remembered, if it may be trusted without asking. Raises CallersUnavailable."""
+    if known is None or known.node_id is None or now - known.checked_at > TRUST_WHILE_AWAY_SECONDS:
+        raise CallersUnavailable
+    return known
+
+
+def _find(token: str) -> int | None:
     parsed = parse_token(token)
     if parsed is None:
         return None
@@ -85,6 +99,10 @@ def _look_up(token: str) -> int | None:
             return None
         _note_use(credential)
         return credential.node_id
+
+
+# In threads of its own: in the one that everything thread-sensitive shares, sockets would hold up the door.
+_look_up = database_sync_to_async(_find, thread_sensitive=False)
 
 
 def _note_use(credential: NodeCredential) -> None:
