@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import time
+from typing import Final
 
 from celery import shared_task
 from django.conf import settings
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError, close_old_connections
 from psycopg_pool import PoolTimeout
 from redis import RedisError
 
@@ -15,14 +17,32 @@ from telemetry.stream import Drain, connect
 
 logger = logging.getLogger("telemetry.tasks")
 
+PATIENCE_SECONDS: Final = 60.0
+PAUSE_SECONDS: Final = 0.5
+
 
 @shared_task(name="telemetry.tasks.drain")
 def drain(shard: int) -> None:
-    """Store what a shard's stream holds."""
+    """Store what a shard's stream holds.
+
+    While Postgres is away this stays and tries again, so that storing goes on at once when it is back.
+    """
+    until = time.monotonic() + PATIENCE_SECONDS
+    while not _drain(shard) and time.monotonic() < until:
+        time.sleep(PAUSE_SECONDS)
+        close_old_connections()
+
+
+def _drain(shard: int) -> bool:
+    """Whether there is nothing more to do here now."""
     try:
         ingest.drain_shard(shard)
-    except (OperationalError, PoolTimeout, RedisError) as error:
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
+        logger.warning("shard %s waits for the database, its entries stay in the stream: %s", shard, error)
+        return False
+    except RedisError as error:
         logger.warning("shard %s waits, its entries stay in the stream: %s", shard, error)
+    return True
 
 
 @shared_task(name="telemetry.tasks.wake")
