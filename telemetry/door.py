@@ -17,6 +17,8 @@ from typing import Any, Final
 import redis
 import redis.asyncio
 from django.conf import settings
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from telemetry import batch as batches
 from telemetry import remote_write as wire
@@ -55,6 +57,7 @@ class RemoteWriteDoor:
         self._callers = Callers()
         self._series: dict[int, NodeSeries] = {}
         self._appender: Appender | None = None
+        self._waking: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -104,10 +107,7 @@ class RemoteWriteDoor:
     async def _hand_over(self, admitted: Admitted) -> None:
         shard = shard_of(admitted.batch.node_id)
         if self._appender is None:
-            client = redis.asyncio.Redis.from_url(
-                settings.INGEST_REDIS_URL, socket_timeout=5, socket_connect_timeout=2, health_check_interval=30
-            )
-            self._appender = Appender(client)
+            self._appender = Appender(_connect())
         try:
             wake = await self._appender.append(shard, batches.encode(admitted.batch))
         except StreamFull:
@@ -116,7 +116,23 @@ class RemoteWriteDoor:
             logger.warning("ingest stream is away: %s", error)
             raise try_later("the ingest stream is away") from None
         if wake:
-            await asyncio.to_thread(_wake, shard)
+            self._keep(asyncio.create_task(asyncio.to_thread(_wake, shard)))
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        """The sender need not wait for it, but the loop forgets tasks that nobody holds."""
+        self._waking.add(task)
+        task.add_done_callback(self._waking.discard)
+
+
+def _connect() -> redis.asyncio.Redis:
+    """One retry, for a connection that went stale: a sender is told soon that it must come again."""
+    return redis.asyncio.Redis.from_url(
+        settings.INGEST_REDIS_URL,
+        socket_timeout=4,
+        socket_connect_timeout=2,
+        health_check_interval=30,
+        retry=Retry(NoBackoff(), 1),
+    )
 
 
 def _wake(shard: int) -> None:
