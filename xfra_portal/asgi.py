@@ -15,17 +15,19 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from telemetry.door import RemoteWriteDoor  # noqa: E402
 from telemetry.routing import websocket_urlpatterns  # noqa: E402
 from xfra_portal.origins import AllowedOrigins  # noqa: E402
+from xfra_portal.patience import Patience  # noqa: E402
 from xfra_portal.socket_auth import TokenSubprotocolMiddleware  # noqa: E402
 
 DOOR_PATH = "/api/v1/write"
 _door = RemoteWriteDoor()
+_pages = Patience(_django)
 
 
 async def _http(scope: dict[str, Any], receive: Any, send: Any) -> None:
     if scope["path"] == DOOR_PATH:
         await _door(scope, receive, send)
     else:
-        await _django(scope, receive, send)
+        await _pages(scope, receive, send)
 
 
 application = ProtocolTypeRouter(
