@@ -84,12 +84,19 @@ def _database(url: str) -> dict[str, Any]:
     parsed: dict[str, Any] = environ.Env.db_url_config(url or "postgres://unset:unset@127.0.0.1:1/unset")
     parsed["ENGINE"] = "django.db.backends.postgresql"
     # A dead Postgres must be noticed within a page's patience, not after the pool's default of 30 s.
-    parsed["OPTIONS"] = {"connect_timeout": 2}
+    parsed["OPTIONS"] = {"connect_timeout": 2, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
     return parsed
 
 
 DATABASES: dict[str, Any] = {"default": _database(e.DATABASE_URL), "owner": _database(e.DATABASE_OWNER_URL)}
-DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": 12, "timeout": 2, "max_lifetime": 600}
+DATABASES["default"]["OPTIONS"]["pool"] = {
+    "min_size": 1,
+    "max_size": 12,
+    "timeout": 2,
+    "max_lifetime": 600,
+    "reconnect_timeout": 2,  # by default attempts get rarer for minutes, and a Postgres that is back stays unused
+}
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True  # else each pooled connection that died costs somebody a 503
 DATABASES["default"]["TEST"] = {"MIRROR": "owner"}
 DATABASE_ROUTERS = ["xfra_portal.database.Router"]
 DATABASE_APP_ROLE = DATABASES["default"]["USER"]
