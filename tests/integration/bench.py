@@ -9,9 +9,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
-from tests.stack import ROOT, Stack
+from telemetry.tables import OTHER_TABLE, SAMPLE_TABLES
+from tests.integration.stored import database, stream_is_empty
+from tests.stack import ROOT, Stack, wait_for
 from xfra_portal.local.processes import children_of
 from xfra_portal.local.state import free_port
 
@@ -59,6 +62,14 @@ class Bench:
     def restart(self) -> Stack:
         self.stack = self._start()
         return self.stack
+
+    def start_over(self) -> None:
+        """Ready, without samples, so that each test counts only what it sent."""
+        self.stack.wait_ready(60)
+        wait_for(lambda: stream_is_empty(self.stack), 60, "the stream to be empty")
+        time.sleep(1)  # what was just being stored is
+        with database(self.stack, "DATABASE_OWNER_URL") as connection:
+            connection.execute(f"TRUNCATE {', '.join((*SAMPLE_TABLES.values(), OTHER_TABLE))}, telemetry_latest")
 
     def close(self) -> None:
         self.stack.stop()

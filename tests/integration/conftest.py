@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.integration.bench import Bench
-from tests.integration.sender import Sender
+from tests.integration.figures import Figures
 
 BENCH_NODES = 20
-SenderFactory = Callable[..., Sender]
+_figures = Figures()
 
 
 @pytest.fixture(scope="session")
@@ -23,22 +24,20 @@ def kills(pytestconfig: pytest.Config) -> int:
 
 @pytest.fixture(scope="session")
 def bench() -> Iterator[Bench]:
-    """One stack for all tests that hurt it. Each leaves it ready, with an empty stream."""
+    """One stack for all tests that hurt it."""
     made = Bench(BENCH_NODES)
     yield made
     made.close()
 
 
-@pytest.fixture
-def sender(bench: Bench) -> Iterator[SenderFactory]:
-    """Makes senders to the bench; `count` limits the nodes. All that were ever made are in `everything`."""
-    mine: list[Sender] = []
+@pytest.fixture(scope="session")
+def figures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Figures]:
+    yield _figures
+    _figures.write(tmp_path_factory.getbasetemp() / "figures.json")
 
-    def make(interval_s: float = 0.5) -> Sender:
-        made = Sender(bench.stack.url, bench.tokens, interval_s)
-        mine.append(made)
-        return made.start()
 
-    yield make
-    for made in mine:
-        made.abandon()
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if _figures.lines:
+        terminalreporter.section("measured, not asserted")
+        for line in _figures.lines:
+            terminalreporter.line(line)

@@ -61,9 +61,7 @@ def _all_series() -> tuple[Series, ...]:
         found.append(_node("xfra_panel_energy_joules_total", labels, f"{register}_energy_joules", True))
     for name in ("oven", "dryer"):
         labels = (("circuit", name),)
-        found.append(
-            Series("xfra_circuit_power_watts", labels, "telemetry_circuit_sample", name, "power_watts", False)
-        )
+        found.append(Series("xfra_circuit_power_watts", labels, "telemetry_circuit_sample", name, "power_watts", False))
     for name in ("node_load1", "node_time_seconds"):
         found.append(Series(name, (("job", "node"),), "telemetry_other_sample", name, "value", True))
     return tuple(found)

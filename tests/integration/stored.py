@@ -29,9 +29,9 @@ SHARDS = 2
 
 
 @contextmanager
-def database(stack: Stack) -> Iterator[psycopg.Connection[Any]]:
-    """The application's role, seeing everything."""
-    with psycopg.connect(stack.env["DATABASE_URL"], connect_timeout=2, autocommit=True) as connection:
+def database(stack: Stack, role: str = "DATABASE_URL") -> Iterator[psycopg.Connection[Any]]:
+    """As the application's role unless told otherwise, seeing everything."""
+    with psycopg.connect(stack.env[role], connect_timeout=2, autocommit=True) as connection:
         connection.execute("SELECT set_config('xfra.access', 'system', false)")
         yield connection
 
@@ -82,10 +82,9 @@ def assert_exactly_what_was_acknowledged(stack: Stack, *senders: Sender) -> int:
     """Every acknowledged sample once, nothing else in any column of any table; how many there are."""
     with database(stack) as connection:
         for table, columns in _COLUMNS.items():
-            cells = f"SELECT coalesce(sum(num_nonnulls({', '.join(columns)})), 0) FROM {table}"
-            found = connection.execute(cells).fetchone()
-            assert found is not None
-            assert found[0] == _count(table, senders), f"{table}: {found[0]} samples, {_count(table, senders)} were sent"
+            cells = f"SELECT coalesce(sum(num_nonnulls({', '.join(columns)})), 0) FROM {table}"  # noqa: S608
+            ((stored,),) = connection.execute(cells).fetchall()
+            assert stored == (sent := _count(table, senders)), f"{table}: {stored} samples stored, {sent} sent"
         ids = dict(connection.execute("SELECT hostname, id FROM homes_node").fetchall())
         for hostname in {node.hostname for sender in senders for node in sender.nodes}:
             for table in _COLUMNS:
@@ -105,7 +104,7 @@ def _compare(connection: Any, table: str, node_id: int, hostname: str, senders: 
             continue
         subject = series.subject.replace("@", hostname)
         rows = connection.execute(
-            f"SELECT (extract(epoch FROM at) * 1000)::bigint, {series.column} FROM {table}"
+            f"SELECT (extract(epoch FROM at) * 1000)::bigint, {series.column} FROM {table}"  # noqa: S608
             f" WHERE node_id = %s AND {_SUBJECT[table]} = %s AND {series.column} IS NOT NULL ORDER BY at",
             [node_id, subject],
         ).fetchall()

@@ -5,14 +5,13 @@ What is counted are samples: cells, not rows. See 5-trust's table of faults for 
 
 from __future__ import annotations
 
-import json
 import random
 import time
-from pathlib import Path
 
 import pytest
 
 from tests.integration.bench import Bench
+from tests.integration.figures import Figures, spread
 from tests.integration.sender import Sender
 from tests.integration.stored import (
     assert_exactly_what_was_acknowledged,
@@ -27,9 +26,11 @@ pytestmark = pytest.mark.stack
 PARTS = ("web", "worker", "redis", "postgres")
 SEED = 2026
 RECOVERY_S = 60.0
+Recovery = dict[str, float | str]
 
 
-def test_killing_any_part_loses_and_repeats_no_acknowledged_sample(bench: Bench, kills: int, tmp_path: Path) -> None:
+def test_killing_any_part_loses_and_repeats_no_acknowledged_sample(bench: Bench, kills: int, figures: Figures) -> None:
+    bench.start_over()
     order = [part for part in PARTS for _ in range(-(-kills // len(PARTS)))][: max(kills, len(PARTS))]
     chance = random.Random(SEED)
     chance.shuffle(order)
@@ -46,8 +47,7 @@ def test_killing_any_part_loses_and_repeats_no_acknowledged_sample(bench: Bench,
     assert_streams_are_clean(bench.stack)
     count = assert_exactly_what_was_acknowledged(bench.stack, sender)
     assert count == sender.samples > 0
-    (tmp_path / "recoveries.json").write_text(json.dumps(recoveries, indent=1))
-    _print(recoveries, sender, count)
+    _note(figures, recoveries, sender, count)
 
 
 def _wait_flowing(bench: Bench, sender: Sender) -> None:
@@ -56,12 +56,12 @@ def _wait_flowing(bench: Bench, sender: Sender) -> None:
     wait_stored(bench.stack, sender, at_ms, RECOVERY_S)
 
 
-def _kill(bench: Bench, sender: Sender, part: str, chance: random.Random) -> dict[str, float | str]:
+def _kill(bench: Bench, sender: Sender, part: str, chance: random.Random) -> Recovery:
     """Kill a part; the seconds until everything is acknowledged, stored and ready again."""
     time.sleep(chance.uniform(0.5, 1.5))
     began, at_ms = time.monotonic(), time.time_ns() // 1_000_000
     bench.stack.wait_replaced(part, bench.stack.kill(part), RECOVERY_S)
-    found: dict[str, float | str] = {"part": part, "restarted": time.monotonic() - began}
+    found: Recovery = {"part": part, "restarted": time.monotonic() - began}
     wait_for(lambda: sender.all_newer_than(at_ms), RECOVERY_S, f"samples to be accepted after {part} was killed")
     found["acknowledged"] = time.monotonic() - began
     wait_stored(bench.stack, sender, at_ms, RECOVERY_S)
@@ -71,10 +71,11 @@ def _kill(bench: Bench, sender: Sender, part: str, chance: random.Random) -> dic
     return found
 
 
-def _print(recoveries: list[dict[str, float | str]], sender: Sender, count: int) -> None:
-    print(f"\n{count:,} samples acknowledged and stored; answers {dict(sender.outcomes)}")
+def _note(figures: Figures, recoveries: list[Recovery], sender: Sender, count: int) -> None:
+    line = f"{count:,} samples acknowledged and stored; answers {dict(sender.outcomes)}"
+    figures.note("kill -9", line, {"samples": count, "recoveries": recoveries})
     for part in PARTS:
         of_part = [found for found in recoveries if found["part"] == part]
         for name in ("restarted", "acknowledged", "stored", "ready"):
-            seconds = sorted(float(found[name]) for found in of_part)
-            print(f"  {part:9} {name:13} median {seconds[len(seconds) // 2]:5.1f} s  worst {seconds[-1]:5.1f} s")
+            seconds = [float(found[name]) for found in of_part]
+            figures.lines.append(f"  {part:9} {name:13} {spread(seconds)}")
