@@ -2,11 +2,12 @@
 
 Writers mark (node, hour) dirty; this reads the raw samples of the dirty minutes and replaces those
 minute buckets, then derives quarter-hours and hours from minutes. Nothing is ever incremented, so doing
-it twice changes nothing. One writer at a time per node, by row lock on the dirty mark.
+it twice changes nothing. One writer at a time per node, by advisory lock.
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -33,28 +34,55 @@ class Raw:
     values: npt.NDArray[np.float64]
 
 
-def roll_up_dirty(limit: int = 200) -> int:
-    """Recompute the oldest dirty node-hours. Returns how many were done; 0 means all is clean."""
-    done = 0
-    while done < limit and _roll_up_one():
-        done += 1
+def roll_up_dirty(seconds: float = 60.0, rest_seconds: float = 0.0) -> int:
+    """Recompute dirty node-hours, those first that have waited longest. Returns how many were done.
+
+    Stops after `seconds`. A mark younger than `rest_seconds` is left alone, so that a node which reports
+    every few seconds is not recomputed for each report.
+    """
+    until = time.monotonic() + seconds
+    done = sum(_roll_up(node_id, hour) for node_id, hour in _left_behind())
+    while time.monotonic() < until and (claimed := _claim(rest_seconds)):
+        done += _roll_up(*claimed)
     return done
 
 
-def _roll_up_one() -> bool:
+def _left_behind() -> list[tuple[int, datetime]]:
+    """What a worker that died was recomputing."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT node_id, hour FROM telemetry_rolling WHERE since < now() - interval '60 seconds'")
+        return list(cursor.fetchall())
+
+
+def _claim(rest_seconds: float) -> tuple[int, datetime] | None:
+    """Move the oldest mark aside. Short, because a writer that marks the same hour waits for it."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
-            "DELETE FROM telemetry_dirty WHERE (node_id, hour) IN (SELECT node_id, hour FROM telemetry_dirty"
-            " ORDER BY hour, node_id LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING node_id, from_at, to_at"
+            "WITH taken AS (DELETE FROM telemetry_dirty WHERE (node_id, hour) IN (SELECT node_id, hour FROM"
+            " telemetry_dirty WHERE since <= now() - make_interval(secs => %s) ORDER BY since LIMIT 1"
+            " FOR UPDATE SKIP LOCKED) RETURNING node_id, hour, from_at, to_at)"
+            " INSERT INTO telemetry_rolling AS r (node_id, hour, from_at, to_at) SELECT * FROM taken"
+            " ON CONFLICT (node_id, hour) DO UPDATE SET from_at = LEAST(r.from_at, EXCLUDED.from_at),"
+            " to_at = GREATEST(r.to_at, EXCLUDED.to_at) RETURNING node_id, hour",
+            [rest_seconds],
+        )
+        row = cursor.fetchone()
+        return (row[0], row[1]) if row else None
+
+
+def _roll_up(node_id: int, hour: datetime) -> int:
+    """Recompute a claimed hour and drop the claim, in one transaction. 0 when another worker was faster."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        # Two workers may hold different hours of one node: its chunks are written by one at a time.
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [7_302, node_id])
+        cursor.execute(
+            "DELETE FROM telemetry_rolling WHERE node_id = %s AND hour = %s RETURNING from_at, to_at", [node_id, hour]
         )
         row = cursor.fetchone()
         if row is None:
-            return False
-        node_id, from_at, to_at = row
-        # Two workers may hold different hours of one node: its chunks are written by one at a time.
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [7_302, node_id])
-        recompute(node_id, int(from_at.timestamp()), int(to_at.timestamp()) + 1)
-        return True
+            return 0
+        recompute(node_id, int(row[0].timestamp()), int(row[1].timestamp()) + 1)
+        return 1
 
 
 def recompute(node_id: int, start: int, end: int) -> None:

@@ -122,6 +122,7 @@ def _merge(cursor: Any, rows: Rows) -> None:
 
 def _copy(cursor: Any, table: str, body: bytes) -> None:
     cursor.execute(f"CREATE TEMP TABLE IF NOT EXISTS new_{table} (LIKE {table}) ON COMMIT DELETE ROWS")
+    cursor.execute(f"DELETE FROM new_{table}")  # noqa: S608  (a second call within one transaction starts empty too)
     with cursor.copy(f"COPY new_{table} FROM STDIN (FORMAT BINARY)") as copy:
         copy.write(body)
 
@@ -157,7 +158,7 @@ def _mark_dirty(cursor: Any, batches: Sequence[Batch]) -> None:
     cursor.executemany(
         "INSERT INTO telemetry_dirty AS d (node_id, hour, from_at, to_at) VALUES (%s, %s, %s, %s)"
         " ON CONFLICT (node_id, hour) DO UPDATE SET from_at = LEAST(d.from_at, EXCLUDED.from_at),"
-        " to_at = GREATEST(d.to_at, EXCLUDED.to_at), generation = d.generation + 1",
+        " to_at = GREATEST(d.to_at, EXCLUDED.to_at)",
         rows,
     )
 

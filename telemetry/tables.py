@@ -67,10 +67,13 @@ CREATE TABLE telemetry_latest (
 ) WITH (fillfactor = 50);
 CREATE TABLE telemetry_dirty (
   node_id integer NOT NULL, hour timestamptz NOT NULL,
-  from_at timestamptz NOT NULL, to_at timestamptz NOT NULL, generation bigint NOT NULL DEFAULT 1,
+  from_at timestamptz NOT NULL, to_at timestamptz NOT NULL, since timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (node_id, hour)
 );
 """
+
+ROLLING_SQL: Final = "CREATE TABLE telemetry_rolling (LIKE telemetry_dirty INCLUDING ALL);"
+"""Marks that somebody is recomputing: apart from the marks, so that writers never wait for a recomputation."""
 
 PARTITION_FUNCTIONS: Final = """
 CREATE FUNCTION telemetry_ensure_partition(parent text, starts timestamptz, ends timestamptz) RETURNS boolean
@@ -104,11 +107,25 @@ BEGIN
 END $$;
 """
 
-GUARDED: Final = (*SAMPLE_TABLES.values(), OTHER_TABLE, *ROLLUP_TABLES.values(), "telemetry_latest", "telemetry_dirty")
+GUARDED: Final = (
+    *SAMPLE_TABLES.values(),
+    OTHER_TABLE,
+    *ROLLUP_TABLES.values(),
+    "telemetry_latest",
+    "telemetry_dirty",
+    "telemetry_rolling",
+)
 """Tables with a node_id whose rows follow the visibility of that node's home."""
 
 
 def everything_sql() -> list[str]:
     """All statements of the first migration, in order."""
     samples = [sample_table_sql(kind) for kind in Kind]
-    return [*samples, OTHER_TABLE_SQL, *map(rollup_table_sql, ROLLUP_TABLES.values()), LATEST_SQL, PARTITION_FUNCTIONS]
+    return [
+        *samples,
+        OTHER_TABLE_SQL,
+        *map(rollup_table_sql, ROLLUP_TABLES.values()),
+        LATEST_SQL,
+        ROLLING_SQL,
+        PARTITION_FUNCTIONS,
+    ]

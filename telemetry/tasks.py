@@ -65,8 +65,8 @@ def watch_silence() -> None:
 
 @shared_task(name="telemetry.tasks.roll_up")
 def roll_up() -> None:
-    """Recompute dirty rollups."""
-    rollups.roll_up_dirty()
+    """Recompute dirty rollups, a few seconds at a time so that a worker can stop between two turns."""
+    rollups.roll_up_dirty(seconds=3.0, rest_seconds=30.0)
 
 
 @shared_task(name="telemetry.tasks.keep_partitions")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from allauth.headless.tokens.strategies.jwt.internal import validate_access_token
+from allauth.headless.tokens.strategies.jwt.internal import session_key_from_sid, validate_access_token
 from channels.db import database_sync_to_async
+from django.contrib.sessions.backends.db import SessionStore
 
 PREFIX: Final = "bearer."
 
@@ -23,11 +24,16 @@ class TokenSubprotocolMiddleware:
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Any:
         offered = [p.removeprefix(PREFIX) for p in scope.get("subprotocols", []) if p.startswith(PREFIX)]
         if offered:
-            scope = {**scope, "user": await _user_of(offered[0]), "session": None}
+            user, session = await _caller_of(offered[0])
+            scope = {**scope, "user": user, "session": session}
         return await self.inner(scope, receive, send)
 
 
 @database_sync_to_async
-def _user_of(token: str) -> Any:
+def _caller_of(token: str) -> tuple[Any, Any]:
+    """The person, and the session that the token belongs to: the socket ends with it when the app signs out."""
     found = validate_access_token(token)
-    return found[0] if found else None
+    if found is None:
+        return None, None
+    user, payload = found
+    return user, SessionStore(session_key_from_sid(payload["sid"]))

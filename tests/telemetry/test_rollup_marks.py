@@ -1,0 +1,101 @@
+"""Rollups: exactly what the raw samples say, whatever the order they came in; and marks that are never lost."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from django.db import connection
+
+from homes.access import acting_as_system
+from telemetry import reads, rollups, storage
+from telemetry.batch import Batch
+from telemetry.catalogue import BY_NAME, Kind
+from telemetry.partitions import ensure_partitions
+from tests.cast import Cast, needs_database
+
+pytestmark = needs_database
+START = int(time.time()) // 3600 * 3600 - 7200
+HOME, REGISTER = (BY_NAME[Kind.NODE][name].code for name in ("home_power_watts", "node_energy_joules"))
+
+
+def samples(node_id: int, code: int, values: dict[int, float]) -> Batch:
+    """Samples of one node column at START + seconds."""
+    count = len(values)
+    return Batch(
+        node_id=node_id,
+        kinds=np.full(count, int(Kind.NODE), np.uint8),
+        codes=np.full(count, code, np.uint16),
+        subjects=np.zeros(count, np.uint32),
+        at_ms=np.array([(START + second) * 1000 for second in values], np.int64),
+        values=np.array(list(values.values()), np.float64),
+        gpus=(),
+        circuits=(),
+        other_series=(),
+    )
+
+
+@pytest.fixture
+def node_id(cast: Cast) -> int:
+    with acting_as_system():
+        ensure_partitions()
+    return cast.node.pk
+
+
+def minutes(node_id: int, column: str, field: str, count: int = 10, step: int = 60) -> list[float | None]:
+    start = datetime.fromtimestamp(START, UTC)
+    found = reads.history(node_id, Kind.NODE, [column], start, start + timedelta(seconds=count * step), step)
+    values: list[float | None] = getattr(found.series[0], field)
+    return values
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 1, 0, 2, 0)], ids=["in order", "backwards", "again"])
+def test_rollups_do_not_care_for_the_order(node_id: int, order: tuple[int, ...]) -> None:
+    parts = [{0: 100.0, 30: 200.0}, {60: 400.0, 90: 600.0}, {15: 900.0}]
+    with acting_as_system():
+        for part in order:
+            storage.write([samples(node_id, HOME, parts[part])], 0)
+            rollups.roll_up_dirty()
+        assert minutes(node_id, "home_power_watts", "average", 3) == [400.0, 500.0, None]
+        assert minutes(node_id, "home_power_watts", "minimum", 3) == [100.0, 400.0, None]
+        assert minutes(node_id, "home_power_watts", "maximum", 3) == [900.0, 600.0, None]
+        assert minutes(node_id, "home_power_watts", "average", 1, 900) == [440.0]
+
+
+def test_an_increase_runs_from_the_sample_before_the_bucket(node_id: int) -> None:
+    readings = {50: 1000.0, 70: 1600.0, 110: 2000.0, 130: 300.0, 170: 500.0}  # the register starts anew after 110 s
+    with acting_as_system():
+        storage.write([samples(node_id, REGISTER, readings)], 0)
+        rollups.roll_up_dirty()
+        assert minutes(node_id, "node_energy_joules", "increase", 4) == [0.0, 1000.0, 500.0, None]
+
+
+def test_energy_counts_what_a_gap_hid(node_id: int) -> None:
+    """36 MJ on the register between two readings an hour apart are 10 kWh, and the gap lowers the coverage."""
+    with acting_as_system():
+        storage.write([samples(node_id, REGISTER, {10: 0.0, 3610: 36e6})], 0)
+        rollups.roll_up_dirty()
+        start = datetime.fromtimestamp(START, UTC)
+        found = reads.energy(node_id, start, start + timedelta(hours=2))
+        assert found.watt_hours["node"] == 10_000
+        assert found.covered_ratio == 0.25
+
+
+def test_a_claim_of_a_dead_worker_is_taken_up(node_id: int) -> None:
+    with acting_as_system():
+        storage.write([samples(node_id, HOME, {0: 100.0})], 0)
+        assert rollups._claim(0.0) is not None
+        assert rollups.roll_up_dirty() == 0, "a fresh claim belongs to somebody"
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE telemetry_rolling SET since = since - interval '2 minutes'")
+        assert rollups.roll_up_dirty() == 1
+        assert minutes(node_id, "home_power_watts", "average", 1) == [100.0]
+
+
+def test_a_fresh_mark_rests(node_id: int) -> None:
+    with acting_as_system():
+        storage.write([samples(node_id, HOME, {0: 100.0})], 0)
+        assert rollups.roll_up_dirty(rest_seconds=30) == 0
+        assert rollups.roll_up_dirty() == 1
