@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from telemetry.batch import OTHER, Batch, GpuSubject, OtherSubject
+from telemetry.batch import OTHER, Batch, Float64s, GpuSubject, OtherSubject
 from telemetry.catalogue import CIRCUIT_LABEL, GPU_UUID_LABEL, NOT_SUPPORTED, Kind, find_source
 from telemetry.remote_write import BadSeries, RawSeries, parse_labels
 
@@ -97,7 +97,7 @@ def _gpu(labels: dict[str, str]) -> GpuSubject | None:
     slot = labels.get("gpu", "")
     if not uuid or len(uuid) > 64:
         return None
-    return GpuSubject(uuid, int(slot) if slot.isdigit() and len(slot) < 4 else 0, labels.get("modelName", "")[:120])
+    return GpuSubject(uuid, int(slot) if slot.isdecimal() and len(slot) < 4 else 0, labels.get("modelName", "")[:120])
 
 
 def admit(node_id: int, body: Iterable[RawSeries], known: NodeSeries, now: float, oldest_ms: int) -> Admitted:
@@ -142,11 +142,11 @@ def _believe(
     kinds, codes, scale, low, high = np.repeat(per_series, repeat, axis=0).T
     at = np.array(at_ms, dtype=np.int64)
     value = np.array(values, dtype=np.float64)
-    value = np.where((value >= NOT_SUPPORTED) & (kinds != OTHER), np.nan, value * scale)
+    with np.errstate(invalid="ignore"):  # a stale marker is a signalling NaN
+        value = np.where((value >= NOT_SUPPORTED) & (kinds != OTHER), np.nan, value * scale)
     early, late = at < window_ms[0], at > window_ms[1]
     # A ratio printed in percent can come back a hair above one: that is rounding, not nonsense.
-    slack = 1e-9 * np.maximum(1.0, np.abs(np.where(np.isfinite(high), high, 1.0)))
-    wild = ((value < low - slack) | (value > high + slack)) & ~early & ~late
+    wild = ((value < low - _hair(low)) | (value > high + _hair(high))) & ~early & ~late
     for reason, mask in (
         ("older than raw samples are kept", early),
         ("more than 10 minutes in the future", late),
@@ -168,6 +168,10 @@ def _believe(
         other_series=tuple(tables[OTHER]),
     )
     return Admitted(batch, refused)
+
+
+def _hair(bound: Float64s) -> Float64s:
+    return 1e-9 * np.maximum(1.0, np.abs(np.where(np.isfinite(bound), bound, 1.0)))
 
 
 def _subject_index(meanings: list[Meaning]) -> tuple[np.ndarray, dict[int, list]]:  # type: ignore[type-arg]

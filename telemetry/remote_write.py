@@ -18,9 +18,14 @@ MAX_COMPRESSED_BYTES: Final = 4 << 20
 MAX_DECOMPRESSED_BYTES: Final = 64 << 20
 MAX_SERIES_PER_BODY: Final = 100_000
 MAX_SAMPLES_PER_BODY: Final = 1_000_000
+MAX_ELEMENTS_PER_BODY: Final = 4_000_000
+"""Fields of any kind: 64 MiB can hold 32 million of two bytes, each of which would become an object."""
+MAX_SAMPLE_BYTES: Final = 1024
 MAX_LABELS: Final = 64
 MAX_LABEL_NAME_BYTES: Final = 256
 MAX_LABEL_VALUE_BYTES: Final = 4096
+MAX_LABELS_BYTES: Final = 16_384
+"""All labels of one series together; the door remembers them for every known series."""
 
 STALE_BITS: Final = 0x7FF0000000000002
 """Prometheus' stale marker: this exact NaN says that the series ended."""
@@ -66,27 +71,44 @@ def decompress(body: bytes) -> bytes:
 
 def walk(message: bytes) -> Iterator[RawSeries]:
     """Every TimeSeries of a WriteRequest in order; metadata is skipped. Raises BadBody or TooLarge."""
-    end, position, series, samples = len(message), 0, 0, 0
+    end, position, series = len(message), 0, 0
+    room = _Room(MAX_ELEMENTS_PER_BODY, MAX_SAMPLES_PER_BODY)
     while position < end:
+        room.elements -= 1
         tag, position = _varint(message, position)
         if tag != 0x0A:
             position = _skip(message, position, tag)
+            room.check()
             continue
         length, position = _varint(message, position)
         stop = position + length
         if stop > end:
             raise BadBody("protobuf message is truncated")
-        found = _series(message, position, stop)
-        series, samples, position = series + 1, samples + len(found.samples), stop
-        if series > MAX_SERIES_PER_BODY or samples > MAX_SAMPLES_PER_BODY:
-            raise TooLarge("too many series or samples in one body")
+        found = _series(message, position, stop, room)
+        series, position = series + 1, stop
+        if series > MAX_SERIES_PER_BODY:
+            raise TooLarge("too many series in one body")
         yield found
+
+
+@dataclass(slots=True)
+class _Room:
+    """How many more elements and samples this body may have."""
+
+    elements: int
+    samples: int
+
+    def check(self) -> None:
+        if self.elements < 0 or self.samples < 0:
+            raise TooLarge("too many samples or other elements in one body")
 
 
 def parse_labels(label_bytes: bytes) -> dict[str, str]:
     """Labels of a series from their raw bytes. Raises BadSeries with the reason."""
     labels: dict[str, str] = {}
     position, end = 0, len(label_bytes)
+    if end > MAX_LABELS_BYTES:
+        raise BadSeries(f"labels of more than {MAX_LABELS_BYTES} bytes")
     while position < end:
         length, position = _varint(label_bytes, position + 1)
         name, value = _label(label_bytes, position, position + length)
@@ -94,7 +116,7 @@ def parse_labels(label_bytes: bytes) -> dict[str, str]:
         if not name:
             raise BadSeries("label with an empty name")
         if name in labels:
-            raise BadSeries(f"duplicate label {name}")
+            raise BadSeries("duplicate label")
         if value:  # an empty value is the same as no label
             labels[name] = value
         if len(labels) > MAX_LABELS:
@@ -104,12 +126,16 @@ def parse_labels(label_bytes: bytes) -> dict[str, str]:
     return labels
 
 
-def _series(message: bytes, position: int, stop: int) -> RawSeries:
+def _series(message: bytes, position: int, stop: int, room: _Room) -> RawSeries:
     labels: list[bytes] = []
     samples: list[tuple[int, float]] = []
     other = False
+    elements, most_elements, most_samples = 0, room.elements, room.samples
     while position < stop:
         start = position
+        elements += 1
+        if elements > most_elements or len(samples) > most_samples:
+            break
         tag, position = _varint(message, position)
         if tag & 7 != 2:
             position = _skip(message, position, tag)
@@ -125,11 +151,18 @@ def _series(message: bytes, position: int, stop: int) -> RawSeries:
         elif tag in (0x1A, 0x22):
             other = True
         position = inner_stop
+    room.elements -= elements
+    room.samples -= len(samples)
+    room.check()
+    if position != stop:
+        raise BadBody("protobuf message is malformed")
     return RawSeries(b"".join(labels), samples, other)
 
 
 def _sample(message: bytes, position: int, stop: int) -> tuple[int, float]:
     value, at_ms = 0.0, 0
+    if stop - position > MAX_SAMPLE_BYTES:
+        raise TooLarge(f"a sample of more than {MAX_SAMPLE_BYTES} bytes")
     while position < stop:
         tag, position = _varint(message, position)
         if tag == 0x09:
@@ -139,6 +172,7 @@ def _sample(message: bytes, position: int, stop: int) -> tuple[int, float]:
             position += 8
         elif tag == 0x10:
             at_ms, position = _varint(message, position)
+            at_ms &= (1 << 64) - 1
             if at_ms >= 1 << 63:
                 at_ms -= 1 << 64
         else:
@@ -158,11 +192,13 @@ def _label(data: bytes, position: int, stop: int) -> tuple[str, str]:
         length, position = _varint(data, position)
         field = data[position : position + length]
         position += length
-        if position > stop:
-            raise BadSeries("label is truncated")
         name, value = (field, value) if tag == 0x0A else (name, field)
+    if position != stop:
+        raise BadSeries("label is malformed")
     if len(name) > MAX_LABEL_NAME_BYTES or len(value) > MAX_LABEL_VALUE_BYTES:
         raise BadSeries("label name or value is too long")
+    if b"\0" in name or b"\0" in value:  # legal UTF-8, but nothing that Postgres could keep as text
+        raise BadSeries("label with a NUL character")
     try:
         return name.decode(), value.decode()
     except UnicodeDecodeError:
