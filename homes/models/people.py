@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from allauth.mfa.utils import is_mfa_enabled
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
@@ -57,9 +59,17 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     @property
     def operator_role(self) -> str | None:
-        """One of OperatorRole.Role, or None for somebody who is not the operator's staff."""
+        """One of OperatorRole.Role, or None for somebody who is not the operator's staff, or not yet securely so."""
         staff = OperatorRole.objects.filter(user=self).first()
-        return staff.role if staff else None
+        return staff.role if staff and not self._lacks_second_factor() else None
+
+    @property
+    def owes_second_factor(self) -> bool:
+        """Staff whose role rests until they have set up a second factor."""
+        return self._lacks_second_factor() and OperatorRole.objects.filter(user=self).exists()
+
+    def _lacks_second_factor(self) -> bool:
+        return bool(settings.REQUIRE_OPERATOR_MFA) and not is_mfa_enabled(self)
 
 
 class OperatorRole(models.Model):

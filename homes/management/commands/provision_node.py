@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
-from django.db import IntegrityError
+from django.db import DataError, IntegrityError, transaction
 
 from homes.models.places import validate_timezone
 from homes.provisioning import Plan, provision
@@ -59,16 +59,22 @@ class Command(BaseCommand):
             raise CommandError("; ".join(error.messages)) from error
         except IntegrityError as error:
             raise CommandError(f"a node of that name exists: {error}") from error
+        except DataError as error:
+            raise CommandError(f"a name is too long: {error}") from error
+        except OSError as error:
+            raise CommandError(f"cannot write the tokens, so nothing was made: {error}") from error
 
     def _many(self, options: dict[str, Any]) -> None:
         if options["json"] is None or options["count"] < 1:
             raise CommandError("--count N (at least 1) needs --json FILE for the tokens")
         tokens = {}
-        for i in range(options["count"]):
-            node, token = provision(self._plan(f"xfra-{i:05d}", options))
-            tokens[node.hostname] = token
-        options["json"].write_text(json.dumps(tokens, indent=1))
-        options["json"].chmod(0o600)
+        with transaction.atomic():  # all of them with their tokens written down, or none
+            for i in range(options["count"]):
+                node, token = provision(self._plan(f"xfra-{i:05d}", options))
+                tokens[node.hostname] = token
+            options["json"].touch(0o600)
+            options["json"].chmod(0o600)
+            options["json"].write_text(json.dumps(tokens, indent=1))
         self.stdout.write(f"{len(tokens)} nodes; tokens in {options['json']}")
 
     @staticmethod
