@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import defaultdict
 from functools import cache
@@ -9,7 +10,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import etag, require_safe
 from drf_spectacular.generators import SchemaGenerator
 
 
@@ -18,6 +19,24 @@ def schema() -> dict[str, Any]:
     generator: Any = SchemaGenerator  # drf-spectacular has no types
     found: dict[str, Any] = generator().get_schema(request=None, public=True)
     return found
+
+
+@cache
+def _document() -> tuple[bytes, str]:
+    """The schema as JSON, and its ETag."""
+    body = json.dumps(schema(), separators=(",", ":")).encode()
+    return body, f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+
+
+@require_safe
+@etag(lambda request: _document()[1])
+def openapi(request: HttpRequest) -> HttpResponse:
+    """The OpenAPI document. The same for everybody, so it is made once per process and may be kept."""
+    return HttpResponse(
+        _document()[0],
+        content_type="application/vnd.oai.openapi+json; charset=utf-8",
+        headers={"Cache-Control": "public, max-age=300"},
+    )
 
 
 @require_safe

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from drf_spectacular.utils import OpenApiExample
 
+from telemetry.node_state import State
+
 _AT: Final = "2026-11-23T19:29:21.771Z"
 _HOME: Final = "ffc0cbdb-5d6c-4d4b-99ef-f0aafa2e19ec"
 
@@ -41,16 +43,34 @@ _LINE: Final = {
     "jitter_seconds": _reading(0.0006),
     "loss_ratio": _reading(0.0),
 }
+_POWER: Final = {
+    "site_watts": _reading(11212.0),
+    "home_watts": _reading(612.0),
+    "node_watts": _reading(10600.0),
+    "battery_watts": _reading(0.0),
+    "solar_watts": None,
+    "main_amperes": _reading(46.7),
+    "limit_amperes": _reading(160.0),
+    "grid_up": _reading(1.0),
+    "node_limit_watts": _reading(15000.0),
+}
+_SAFETY: Final = {
+    "coolant_leak": _reading(0.0),
+    "enclosure_open": _reading(0.0),
+    "coolant_supply_celsius": _reading(34.2),
+    "sound_decibels": _reading(56.0),
+    "outdoor_celsius": _reading(29.5),
+}
 _LIVE: Final = {
     "type": "home",
     "home": _HOME,
     "heard_at": _AT,
     "node": _STATE,
-    "power": {"home_watts": _reading(612.0), "node_watts": _reading(10600.0), "solar_watts": None},
+    "power": _POWER,
     "circuits": {"kitchen": _reading(84.0)},
     "battery": _BATTERY,
     "internet": {"home": _LINE, "node": _LINE},
-    "safety": {"coolant_leak": _reading(0.0)},
+    "safety": _SAFETY,
 }
 _ENERGY: Final = {
     "start": "2026-11-01T07:00:00.000Z",
@@ -113,6 +133,15 @@ _CELL: Final = {
     "coolant_leak": False,
     "enclosure_open": False,
 }
+_TOTALS: Final = {
+    "nodes": 1,
+    "by_state": {state.value: int(state is State.WORKING) for state in State},
+    "gpus_seen": 16,
+    "gpus_expected": 16,
+    "watts": 10600.0,
+    "spare_watts": 9120.0,
+    "busy_ratio": 0.91,
+}
 _SPANS: Final = {
     "states": [{"state": "making_room", "cause": "outage", "start": "2026-11-20T01:15:00.000Z", "end": None}]
 }
@@ -141,12 +170,12 @@ _ANSWERS: Final[dict[str, dict[str, Any]]] = {
     "homes_power_history": _HISTORY,
     "homes_battery_history": _HISTORY | {"series": [_SERIES | {"metric": "battery_power_watts"}]},
     "homes_internet_history": _HISTORY | {"series": [_SERIES | {"metric": "internet_home_latency_seconds"}]},
-    "nodes_list": _page(_NODE),
+    "nodes_list": _page(_NODE | {"state": _STATE}),
     "nodes_read": {**_NODE, "live": _NODE_LIVE},
     "nodes_telemetry": _HISTORY | {"series": [_SERIES | {"metric": "power_watts", "subject": "GPU-1b2c"}]},
     "nodes_states": _SPANS,
     "nodes_inventory": _page(_EVENT),
-    "fleet_read": {"type": "fleet", "cells": [_CELL]},
+    "fleet_read": {"type": "fleet", "cells": [_CELL], "totals": _TOTALS},
 }
 
 

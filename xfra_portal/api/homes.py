@@ -52,7 +52,8 @@ class Homes(View):
     )
     def get(self, request: Request) -> Response:
         pages = CursorPagination()
-        found = pages.paginate_queryset(Home.objects.visible_to(self.person).order_by("pk"), request, self)
+        homes = Home.objects.visible_to(self.person).filter(node__isnull=False).order_by("pk")
+        found = pages.paginate_queryset(homes, request, self)
         return pages.get_paginated_response(serializers.HomeSerializer(found, many=True).data)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import timedelta
 
 from django.db.models import Q
@@ -14,6 +15,8 @@ from telemetry import live, payloads, reads
 from telemetry.catalogue import COLUMNS, Kind
 from telemetry.models import NodeStatusRow
 from telemetry.node_state import State
+from telemetry.readings import NodeStatus
+from telemetry.views.fleet import totals
 from xfra_portal.api import histories, queries, serializers
 from xfra_portal.api.base import HISTORY_PARAMETERS, PERIOD_PARAMETERS, HistoryView, Response, View, operation
 from xfra_portal.api.homes import states_json
@@ -47,8 +50,19 @@ class Nodes(View):
             state = queries.choice_of(request, "state", [state.value for state in State], "")
             nodes = nodes.filter(pk__in=NodeStatusRow.objects.filter(state=state).values("node"))
         pages = CursorPagination()
-        found = pages.paginate_queryset(nodes, request, self)
-        return pages.get_paginated_response(serializers.NodeSerializer(found, many=True).data)
+        found = pages.paginate_queryset(nodes, request, self) or []
+        states = reads.statuses(node.pk for node in found)
+        rows = [{**serializers.NodeSerializer(node).data, "state": _state(states[node.pk])} for node in found]
+        return pages.get_paginated_response(rows)
+
+
+def _state(status: NodeStatus) -> payloads.StatePayload:
+    return {
+        "state": status.state.value,
+        "cause": status.cause.value,
+        "since": payloads.iso(status.since),
+        "as_of": payloads.iso(status.as_of),
+    }
 
 
 def _text(value: str) -> str:
@@ -108,11 +122,10 @@ class NodeInventory(View):
 
 
 class Fleet(View):
-    @operation(
-        "fleet_read", "Every node in one glance, as the fleet's websocket begins", serializers.FleetSerializer, "nodes"
-    )
+    @operation("fleet_read", "Every node in one glance, with the fleet's totals", serializers.FleetSerializer, "nodes")
     def get(self, request: Request) -> Response:
         if self.person.operator_role is None:
             raise Http404
         nodes = list(Node.objects.visible_to(self.person))
-        return Response(live.fleet_payload(nodes, reads.latest([node.pk for node in nodes])))
+        payload = live.fleet_payload(nodes, reads.latest([node.pk for node in nodes]))
+        return Response({**payload, "totals": asdict(totals(payload["cells"]))})

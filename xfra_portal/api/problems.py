@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
@@ -47,6 +48,7 @@ def _by_field(data: Any) -> dict[str, list[str]]:
     return {"request": [str(message) for message in data]}
 
 
+@csrf_exempt  # it changes nothing, and its answer to any method must be a problem document
 def not_found(request: HttpRequest, path: str = "") -> JsonResponse:
     """For addresses under /api/ that nothing answers."""
     body = problem(404, "There is no such address in this API; /api/v1/docs/ lists what there is.")

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from rest_framework import serializers as s
 
-
-class ReadingSerializer(s.Serializer):
-    value = s.FloatField(help_text="In the unit that the field's name says.")
-    at = s.DateTimeField(help_text="When it was measured (UTC).")
+from xfra_portal.api import live_shapes
 
 
 class MembershipSerializer(s.Serializer):
@@ -40,27 +37,6 @@ class HomeSerializer(s.Serializer):
     is_simulated = s.BooleanField()
 
 
-class StateSerializer(s.Serializer):
-    state = s.CharField(help_text="working, slower, making_room, paused, service, down or unknown")
-    cause = s.CharField(allow_blank=True)
-    since = s.DateTimeField(allow_null=True)
-    as_of = s.DateTimeField(allow_null=True)
-
-
-class LiveSerializer(s.Serializer):
-    """The same object that the home's websocket sends; null where something is unknown."""
-
-    type = s.CharField()
-    home = s.UUIDField()
-    heard_at = s.DateTimeField(allow_null=True)
-    node = StateSerializer()
-    power = s.DictField(child=ReadingSerializer(allow_null=True))
-    circuits = s.DictField(child=ReadingSerializer())
-    battery = s.DictField(help_text="Readings, and hours of backup as plain numbers.")
-    internet = s.DictField(child=s.DictField(child=ReadingSerializer(allow_null=True)))
-    safety = s.DictField(child=ReadingSerializer(allow_null=True))
-
-
 class EnergySerializer(s.Serializer):
     start = s.DateTimeField()
     end = s.DateTimeField()
@@ -71,7 +47,7 @@ class EnergySerializer(s.Serializer):
 
 class HomeOverviewSerializer(HomeSerializer):
     address = AddressSerializer(allow_null=True, help_text="Null for those who may not see it.")
-    live = LiveSerializer()
+    live = live_shapes.HomeLive(help_text="The same object that the home's websocket sends.")
     energy_this_month = EnergySerializer()
 
 
@@ -114,8 +90,12 @@ class NodeSerializer(s.Serializer):
     expected_gpus = s.IntegerField()
 
 
+class NodeListedSerializer(NodeSerializer):
+    state = live_shapes.StateNow()
+
+
 class NodeDetailSerializer(NodeSerializer):
-    live = s.DictField(help_text="The same object that the node's websocket sends.")
+    live = live_shapes.NodeLive(help_text="The same object that the node's websocket sends.")
 
 
 class InventoryEventSerializer(s.Serializer):
@@ -125,9 +105,24 @@ class InventoryEventSerializer(s.Serializer):
     from_node = s.IntegerField(source="from_node_id", allow_null=True)
 
 
+class FleetTotalsSerializer(s.Serializer):
+    """Sums over the cells; a silent node adds nothing to the powers."""
+
+    nodes = s.IntegerField()
+    by_state = s.DictField(child=s.IntegerField(), help_text="Number of nodes in each state.")
+    gpus_seen = s.IntegerField()
+    gpus_expected = s.IntegerField()
+    watts = s.FloatField(help_text="What the nodes draw.")
+    spare_watts = s.FloatField(help_text="What the homes' services could still carry.")
+    busy_ratio = s.FloatField(allow_null=True, help_text="Mean utilisation of the GPUs, 0 to 1.")
+
+
 class FleetSerializer(s.Serializer):
+    """What the fleet's websocket begins with, and the totals."""
+
     type = s.CharField()
-    cells = s.ListField(child=s.DictField())
+    cells = live_shapes.FleetCell(many=True)
+    totals = FleetTotalsSerializer()
 
 
 class ProblemSerializer(s.Serializer):
@@ -144,17 +139,17 @@ class ProblemSerializer(s.Serializer):
 
 class BatteryNowSerializer(s.Serializer):
     heard_at = s.DateTimeField(allow_null=True)
-    battery = s.DictField()
+    battery = live_shapes.Battery()
 
 
 class InternetNowSerializer(s.Serializer):
     heard_at = s.DateTimeField(allow_null=True)
-    internet = s.DictField(help_text="Two lines of the same shape: home and node traffic.")
+    internet = s.DictField(child=live_shapes.Line(), help_text="Two lines of the same shape: home and node traffic.")
 
 
 class NodeNowSerializer(s.Serializer):
     heard_at = s.DateTimeField(allow_null=True)
-    node = StateSerializer()
+    node = live_shapes.StateNow()
 
 
 class EnergyListSerializer(s.Serializer):
@@ -176,7 +171,7 @@ class HomePageSerializer(_Page):
 
 
 class NodePageSerializer(_Page):
-    results = NodeSerializer(many=True)
+    results = NodeListedSerializer(many=True)
 
 
 class InventoryPageSerializer(_Page):

@@ -1,7 +1,6 @@
 """REST API v1. POST /api/v1/write, the nodes' door, is in telemetry.door."""
 
 from django.urls import path, re_path
-from drf_spectacular.views import SpectacularJSONAPIView
 
 from xfra_portal.api import docs, homes, nodes, problems
 
@@ -23,7 +22,7 @@ urlpatterns = [
     path("nodes/<int:node_id>/states", nodes.NodeStates.as_view(), name="api-node-states"),
     path("nodes/<int:node_id>/inventory", nodes.NodeInventory.as_view(), name="api-node-inventory"),
     path("fleet", nodes.Fleet.as_view(), name="api-fleet"),
-    path("schema/", SpectacularJSONAPIView.as_view(), name="api-schema"),
+    path("schema/", docs.openapi, name="api-schema"),
     path("docs/", docs.reference, name="api-docs"),
     re_path("^(?P<path>.*)$", problems.not_found, name="api-not-found"),
 ]

@@ -1,0 +1,118 @@
+"""The schema is a contract: a fuzzer that knows only the schema finds no 500 and no answer that it does not allow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import schemathesis
+from django.core.signals import request_finished, request_started
+from django.core.wsgi import get_wsgi_application
+from django.db import close_old_connections
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from openapi_schema_validator import OAS31Validator, oas31_format_checker
+from rest_framework.throttling import UserRateThrottle
+from schemathesis.checks import (
+    content_type_conformance,
+    not_a_server_error,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from telemetry.catalogue import COLUMNS, Kind, Shape
+from tests.api.heard import tell
+from tests.cast import Cast, needs_database
+from xfra_portal.api.docs import schema
+
+pytestmark = needs_database
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+OPERATIONS = {found["get"]["operationId"]: path for path, found in schema()["paths"].items()}
+
+
+@pytest.fixture
+def heard(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cast]:
+    """The cast with a value in every column, called without limits and inside the test's transaction."""
+    now = datetime.now(UTC)
+    everything = {
+        kind: {now: {c.name: 1.0 if c.shape is Shape.FLAG else min(c.high, 1.0) for c in COLUMNS[kind]}}
+        for kind in Kind
+    }
+    tell(
+        cast.node,
+        everything[Kind.NODE],
+        {"GPU-cast-00001-00": everything[Kind.GPU]},
+        {"oven": everything[Kind.CIRCUIT]},
+    )
+    monkeypatch.setattr(UserRateThrottle, "allow_request", lambda *_: True)
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    yield cast
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
+
+
+def _follows(document: Any, promised: dict[str, Any]) -> list[str]:
+    """What of the document breaks the schema that was promised."""
+    whole = {**promised, "components": schema()["components"]}
+    validator = OAS31Validator(whole, format_checker=oas31_format_checker)
+    return [f"{list(error.absolute_path)}: {error.message}" for error in validator.iter_errors(document)]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_examples_follow_the_schema(operation: str) -> None:
+    content = schema()["paths"][OPERATIONS[operation]]["get"]["responses"]["200"]["content"]["application/json"]
+    for example in content["examples"].values():
+        assert _follows(example["value"], content["schema"]) == []
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_answers_follow_the_schema(heard: Cast, operation: str) -> None:
+    """A home that has told everything, and one that was never heard of."""
+    path = OPERATIONS[operation]
+    promised = schema()["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    client = heard.client("admin")
+    for home, node in ((heard.home, heard.node), (heard.other_home, heard.other_node)):
+        answer = client.get(path.format(home_id=home.pk, node_id=node.pk))
+        assert answer.status_code == 200
+        assert _follows(answer.json(), promised) == []
+
+
+@pytest.mark.parametrize("person", ["admin", "owner", "anonymous"])
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_fuzzer_finds_nothing(heard: Cast, operation: str, person: str) -> None:
+    """Values that the schema allows and values that it does not, for real homes and made-up ones."""
+    api = schemathesis.openapi.from_wsgi("/api/v1/schema/", get_wsgi_application())
+    found = api[OPERATIONS[operation]]["GET"]
+    real = {"home_id": str(heard.home.pk), "node_id": heard.node.pk}
+    names = [name for name in real if "{" + name + "}" in OPERATIONS[operation]]
+    fixed = {"path_parameters": {name: real[name] for name in names}} if names else {}
+    kinds = schemathesis.GenerationMode
+    strategies = [found.as_strategy(kinds.POSITIVE, **fixed), found.as_strategy(kinds.POSITIVE)]
+    if schema()["paths"][OPERATIONS[operation]]["get"].get("parameters"):
+        strategies.append(found.as_strategy(kinds.NEGATIVE, **fixed))
+    cookies = {name: morsel.value for name, morsel in heard.client(person).cookies.items()}
+
+    @settings(
+        max_examples=6,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=st.one_of(strategies))
+    def fuzz(case: Any) -> None:
+        response = case.call(cookies=cookies, headers={"Host": "localhost"})
+        case.validate_response(response, checks=CHECKS)
+
+    fuzz()
