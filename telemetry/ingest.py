@@ -8,9 +8,10 @@ from functools import cache
 from typing import Final
 
 from django.db import DatabaseError, InterfaceError, OperationalError
+from psycopg.errors import CheckViolation
 from psycopg_pool import PoolTimeout
 
-from telemetry import live, registry, states, storage
+from telemetry import live, partitions, states, storage
 from telemetry.batch import Batch, CorruptBatch, decode
 from telemetry.stream import Drain, Entry, connect
 
@@ -80,11 +81,11 @@ def _store(drain: Drain, entries: list[Entry], shard: int) -> set[int]:
     try:
         touched = storage.write([batch for _, batch in readable], shard)
     except _AWAY:
-        registry.forget()
         raise
     except (DatabaseError, ValueError, IndexError, KeyError) as error:
-        registry.forget()
         logger.warning("a batch of %s entries was refused, storing one by one: %s", len(readable), error)
+        if isinstance(error.__cause__, CheckViolation):  # the door took it, so it is owed a partition
+            partitions.ensure_partitions()
         return _one_by_one(drain, readable, shard)
     drain.remove([entry for entry, _ in readable])
     return touched
@@ -108,7 +109,6 @@ def _one_by_one(drain: Drain, readable: list[tuple[Entry, Batch]], shard: int) -
         except _AWAY:
             raise
         except (DatabaseError, ValueError, IndexError, KeyError) as error:
-            registry.forget()
             _bury(drain, entry, str(error))
         else:
             drain.remove([entry])

@@ -32,8 +32,8 @@ class State:
     values: npt.NDArray[np.float64]
 
     def take(self, at_ms: int, values: npt.NDArray[np.float64], told: npt.NDArray[np.bool_]) -> None:
-        """Accept what is told unless something newer is known; the same instant again overwrites."""
-        newer = told & (at_ms >= self.at_ms)
+        """Accept what is told unless newer is known; at the same instant a value overwrites, an end does not."""
+        newer = told & ((at_ms > self.at_ms) | ((at_ms == self.at_ms) & ~np.isnan(values)))
         self.at_ms[newer] = at_ms
         self.values[newer] = values[newer]
 

@@ -24,6 +24,8 @@ from telemetry.models import Circuit, OtherSeries
 GONE_SECONDS: Final = 60.0
 _GONE: Final = timedelta(seconds=GONE_SECONDS)
 
+_ARRIVALS: Final = (InventoryEvent.Kind.NEW, InventoryEvent.Kind.MOVED)
+
 _gpus: dict[tuple[int, str], int] = {}
 _circuits: dict[tuple[int, str], int] = {}
 _others: dict[tuple[int, bytes], int] = {}
@@ -66,12 +68,15 @@ def _gpu_id(batch: Batch, subject: GpuSubject) -> int:
     key = (batch.node_id, subject.uuid)
     found = _gpus.get(key)
     if found is None:
-        _limit(_gpus)
-        found = _gpus[key] = _register_gpu(batch, subject)
+        gpu = _register_gpu(batch, subject)
+        found = gpu.pk
+        if gpu.node_id == batch.node_id:
+            _limit(_gpus)
+            _gpus[key] = found
     return found
 
 
-def _register_gpu(batch: Batch, subject: GpuSubject) -> int:
+def _register_gpu(batch: Batch, subject: GpuSubject) -> Gpu:
     at = datetime.fromtimestamp(int(batch.at_ms.min()) / 1000, UTC)
     gpu, is_new = Gpu.objects.get_or_create(
         uuid=subject.uuid,
@@ -79,11 +84,19 @@ def _register_gpu(batch: Batch, subject: GpuSubject) -> int:
     )
     if is_new:
         _record(batch.node_id, gpu, InventoryEvent.Kind.NEW, at)
-    elif gpu.node_id != batch.node_id:
+    elif gpu.node_id != batch.node_id and not _is_old_news(gpu, at):
         _record(batch.node_id, gpu, InventoryEvent.Kind.MOVED, at, from_node_id=gpu.node_id)
         _gpus.pop((gpu.node_id, gpu.uuid), None)
+        gpu.node_id = batch.node_id
         Gpu.objects.filter(pk=gpu.pk).update(node_id=batch.node_id, slot=subject.slot, gone_at=None)
-    return gpu.pk
+    return gpu
+
+
+def _is_old_news(gpu: Gpu, at: datetime) -> bool:
+    """Whether this was measured before the GPU came to where it is now: its former node empties its backlog."""
+    came = InventoryEvent.objects.filter(gpu_uuid=gpu.uuid, node_id=gpu.node_id, kind__in=_ARRIVALS).order_by("-at")
+    newest = came.values_list("at", flat=True).first()
+    return newest is not None and at <= newest
 
 
 def _record(node_id: int, gpu: Gpu, kind: InventoryEvent.Kind, at: datetime, from_node_id: int | None = None) -> None:

@@ -44,6 +44,14 @@ def write(batches: Sequence[Batch], shard: int) -> set[int]:
     The advisory lock makes writers of one shard take turns, which keeps latest values moving forward
     only. Repeating a call is harmless.
     """
+    try:
+        return _write(batches, shard)
+    except BaseException:
+        registry.forget()  # it may remember ids that were rolled back
+        raise
+
+
+def _write(batches: Sequence[Batch], shard: int) -> set[int]:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK_FAMILY, shard])
         subjects = registry.resolve(batches)
@@ -65,7 +73,11 @@ def write_rows(rows: Rows) -> None:
 
 
 def widen(kind: Kind, batches: Sequence[Batch], subjects: registry.Subjects) -> Rows:
-    """Pivot the samples of one kind into wide rows. Of two values for one cell, the later to arrive stays."""
+    """Pivot the samples of one kind into wide rows. Of two values for one cell, the later to arrive stays.
+
+    A value outlives an end at the same instant: when a label changes, an agent sends the new series' first sample
+    and the old one's stale marker with one timestamp, and both are this cell.
+    """
     nodes, subject_ids, at_ms, codes, values = _gather(kind, batches, subjects)
     order = np.lexsort((np.arange(len(values)), at_ms, subject_ids, nodes))
     nodes, subject_ids, at_ms = nodes[order], subject_ids[order], at_ms[order]
@@ -74,8 +86,11 @@ def widen(kind: Kind, batches: Sequence[Batch], subjects: registry.Subjects) -> 
     row = np.cumsum(new) - 1
     shape = (int(new.sum()), len(COLUMNS[kind]))
     matrix, ended = np.full(shape, np.nan), np.zeros(shape, np.bool_)
-    matrix[row, codes[order]] = values[order]
-    ended[row, codes[order]] = np.isnan(values[order])
+    codes, values = codes[order], values[order]
+    some = ~np.isnan(values)
+    matrix[row[some], codes[some]] = values[some]
+    ended[row[~some], codes[~some]] = True
+    ended &= np.isnan(matrix)
     return Rows(kind, nodes[new], subject_ids[new], at_ms[new], matrix, ended)
 
 
