@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
 
 from telemetry.catalogue import Shape
 from telemetry.chunks import Buckets
+
+LOOKBACK_SECONDS: Final = 300
+"""How far back a counter's previous value may be for its increase to be believed (as Prometheus does)."""
 
 
 def bucket(
@@ -20,7 +25,8 @@ def bucket(
     """Samples sorted by time into buckets [start + i*step, start + (i+1)*step).
 
     Samples before `start_ms` only serve as the counter's previous value: the increase of a bucket runs
-    from the last sample before it. A counter that falls was reset and counts from zero, as in Prometheus.
+    from the last sample before it, if that is not LOOKBACK_SECONDS older; so what a bucket says does not depend
+    on how much before it was read. A counter that falls was reset and counts from zero, as in Prometheus.
     """
     out = Buckets.empty(shape, slots)
     known = ~np.isnan(values)
@@ -30,6 +36,7 @@ def bucket(
     if shape is Shape.COUNTER:
         grown = np.diff(values, prepend=values[:1])
         grown = np.where(grown < 0, values, grown)
+        grown[np.diff(at_ms, prepend=at_ms[:1]) > LOOKBACK_SECONDS * 1000] = 0.0
         out.fields["increase"] = _sum(slot[inside], grown[inside], slots)
     slot, values = slot[inside], values[inside]
     out.count = np.bincount(slot, minlength=slots).astype(np.uint32)

@@ -13,17 +13,17 @@ from django.conf import settings
 from django.db import connection
 
 from telemetry import chunks
-from telemetry.bucketing import bucket
+from telemetry.bucketing import LOOKBACK_SECONDS, bucket
 from telemetry.catalogue import BY_NAME, Column, Kind
 from telemetry.chunks import Buckets
 from telemetry.readings import Energy, History, Series
-from telemetry.rollups import LOOKBACK_SECONDS
 from telemetry.tables import ROLLUP_TABLES, SAMPLE_TABLES
 
 MAX_BUCKETS: Final = 5_000
 MAX_RAW_SECONDS: Final = 6 * 3600
 NICE_STEPS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
 _TARGET_BUCKETS: Final = 300
+_CHUNKS_BACK: Final = 40
 
 
 def choose_step(start: datetime, end: datetime, asked: int | None) -> int:
@@ -171,17 +171,49 @@ def read_registers(node_id: int, registers: Sequence[str], edges: Sequence[datet
     """Energy between neighbouring edges from the registers' last values per quarter-hour, in watt-hours."""
     seconds = [int(edge.timestamp()) for edge in edges]
     now, source = int(time.time()), 900
-    first = seconds[0] // source * source - LOOKBACK_SECONDS // 60 * source
+    first = seconds[0] // source * source
     slots = -(-(seconds[-1] - first) // source)
     columns = [BY_NAME[Kind.NODE][f"{name}_energy_joules"] for name in registers]
     found = _from_chunks(node_id, Kind.NODE, columns, first, slots, source, source, {0: ""})
     starts = first + np.arange(slots) * source
-    moved = {name: _moved(found.get((0, column.code)), slots) for name, column in zip(registers, columns, strict=True)}
+    before = _readings_before(node_id, {code for _, code in found}, first)
+    moved = {
+        name: _moved(found.get((0, column.code)), before.get(column.code), slots)
+        for name, column in zip(registers, columns, strict=True)
+    }
     heard = np.any([~np.isnan(values) for values in moved.values()], axis=0)
     return [_energy(edges[i], edges[i + 1], starts, moved, heard, now) for i in range(len(edges) - 1)]
 
 
-def _moved(buckets: Buckets | None, slots: int) -> npt.NDArray[np.float64]:
+def _readings_before(node_id: int, codes: set[int], second: int) -> dict[int, float]:
+    """The newest reading of these registers before a quarter-hour, by column code, however long the gap before it."""
+    found: dict[int, float] = {}
+    end = second
+    for _ in range(_CHUNKS_BACK):
+        row = _newest_chunk_before(node_id, end) if codes - found.keys() else None
+        if row is None:
+            break
+        end, body = row
+        for code, held in chunks.decode(Kind.NODE, body).items():
+            known = np.flatnonzero(held.count[: (second - end) // 900])
+            if code in codes and code not in found and len(known):
+                found[code] = float(held.fields["last"][known[-1]])
+    return found
+
+
+def _newest_chunk_before(node_id: int, second: int) -> tuple[int, bytes] | None:
+    """Start and body of the node's own newest chunk of quarter-hours that begins before an instant."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT extract(epoch FROM at)::bigint, body FROM {ROLLUP_TABLES[900]}"  # noqa: S608
+            " WHERE node_id = %s AND kind = %s AND subject_id = 0 AND at < %s ORDER BY at DESC LIMIT 1",
+            [node_id, int(Kind.NODE), _instant(second)],
+        )
+        row = cursor.fetchone()
+    return (row[0], bytes(row[1])) if row else None
+
+
+def _moved(buckets: Buckets | None, before: float | None, slots: int) -> npt.NDArray[np.float64]:
     """Watt-hours by which a register grew up to each bucket's last reading; NaN where there was none."""
     out = np.full(slots, np.nan)
     if buckets is None:
@@ -189,7 +221,7 @@ def _moved(buckets: Buckets | None, slots: int) -> npt.NDArray[np.float64]:
     known = np.flatnonzero(buckets.count)
     last = buckets.fields["last"][known]
     # A register that fell belongs to another meter, which may start anywhere: nothing is known to have flowed.
-    out[known] = np.maximum(np.diff(last, prepend=last[:1]), 0.0) / 3600.0
+    out[known] = np.maximum(np.diff(last, prepend=last[:1] if before is None else before), 0.0) / 3600.0
     return out
 
 

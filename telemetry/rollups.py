@@ -10,20 +10,17 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from django.db import connection, transaction
 
 from telemetry import chunks
-from telemetry.bucketing import bucket
+from telemetry.bucketing import LOOKBACK_SECONDS, bucket
 from telemetry.catalogue import COLUMNS, Kind
 from telemetry.chunks import Buckets, Chunk
 from telemetry.tables import ROLLUP_TABLES, SAMPLE_TABLES
-
-LOOKBACK_SECONDS: Final = 300
-"""How far back a counter's previous value may be for its increase to be believed (as Prometheus does)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +85,7 @@ def _roll_up(node_id: int, hour: datetime) -> int:
 def recompute(node_id: int, start: int, end: int) -> None:
     """Recompute every bucket of a node that overlaps [start, end), Unix seconds, from raw samples."""
     first = start - start % 60
-    last = end + (-end) % 60 + 60  # the bucket after may take its counter's increase from here
+    last = end + (-end) % 60 + LOOKBACK_SECONDS  # later buckets may take their counters' increase from here
     for kind in Kind:
         raw = _read_raw(kind, node_id, first - LOOKBACK_SECONDS, last)
         if raw:
