@@ -80,7 +80,12 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self._pending = payload
 
     async def _send_frames(self, user: User) -> None:
-        await self._frame(await self._for_user(self.snapshot, user))
+        try:
+            first = await self._for_user(self.snapshot, user)
+        except (DatabaseError, PoolTimeout):
+            await self.close(TRY_LATER)
+            return
+        await self._frame(first)
         while True:
             await self._news.wait()
             self._news.clear()
