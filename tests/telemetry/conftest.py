@@ -1,5 +1,85 @@
-"""The named cast, for every test here."""
+"""For every test here: the named cast; and nodes whose data is committed, for what only real transactions show."""
 
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import redis
+from django.conf import settings
+from django.db import connections
+from django.db.backends.base.creation import TEST_DATABASE_PREFIX
+from django.test.utils import setup_databases, teardown_databases
+
+from homes.access import acting_as_system
+from homes.models import Node
+from homes.provisioning import Plan, provision
+from telemetry import partitions, registry
+from telemetry.stream import DEAD_LETTERS
 from tests.cast import cast
 
 __all__ = ["cast"]
+
+_numbers = itertools.count(1)
+MakeNode = Callable[[], tuple[Node, str]]
+
+
+@pytest.fixture(scope="session")
+def test_database(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """pytest-django makes a database only when a test that is marked runs too; this sees to it that there is one."""
+    if connections["owner"].settings_dict["NAME"].startswith(TEST_DATABASE_PREFIX):
+        yield
+        return
+    with django_db_blocker.unblock():
+        made = setup_databases(verbosity=0, interactive=False, aliases={"default", "owner"})
+        yield
+        connections.close_all()
+        connections["default"].close_pool()
+        teardown_databases(made, verbosity=0)
+
+
+@pytest.fixture(scope="module")
+def committed(test_database: None, django_db_blocker: Any) -> Iterator[None]:
+    """The database without a transaction around each test. What a module leaves behind goes when it is done."""
+    with django_db_blocker.unblock():
+        with acting_as_system():
+            partitions.ensure_partitions()
+        yield
+        registry.forget()
+        with connections["owner"].cursor() as cursor:
+            cursor.execute(
+                "SELECT string_agg(quote_ident(relname), ', ') FROM pg_class WHERE relkind IN ('r', 'p')"
+                " AND NOT relispartition AND (relname LIKE 'homes\\_%%' OR relname LIKE 'telemetry\\_%%')"
+            )
+            cursor.execute(f"TRUNCATE {cursor.fetchone()[0]} CASCADE")
+        connections["owner"].close()
+
+
+@pytest.fixture
+def system(committed: None) -> Iterator[None]:
+    """Acting as the system, as workers do, with the registry's caches empty as in a worker that has just started."""
+    registry.forget()
+    with acting_as_system():
+        yield
+
+
+@pytest.fixture
+def make_node(system: None) -> MakeNode:
+    """Another node and its token."""
+    return lambda: provision(Plan(f"t-{next(_numbers):04d}", "America/Phoenix", "Utility", "Cable"))
+
+
+@pytest.fixture
+def node(make_node: MakeNode) -> Node:
+    return make_node()[0]
+
+
+@pytest.fixture
+def ingest_redis() -> Iterator[redis.Redis]:
+    """The stream's Redis, with no stream in it."""
+    with redis.Redis.from_url(settings.INGEST_REDIS_URL) as client:
+        for key in [*client.keys("xfra:ingest:*"), DEAD_LETTERS]:
+            client.delete(key)
+        yield client
