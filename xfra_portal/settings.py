@@ -226,7 +226,7 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_PAGINATION_CLASS": "xfra_portal.api.pagination.CursorPagination",
     "EXCEPTION_HANDLER": "xfra_portal.api.problems.problem_response",
-    "DEFAULT_THROTTLE_CLASSES": ["rest_framework.throttling.UserRateThrottle"],
+    "DEFAULT_THROTTLE_CLASSES": ["xfra_portal.api.throttling.PersonThrottle"],
     "DEFAULT_THROTTLE_RATES": {"user": "600/min"},
     "URL_FORMAT_OVERRIDE": None,  # `format=csv` is ours
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",

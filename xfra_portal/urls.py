@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from xfra_portal import health
 from xfra_portal.api.problems import not_found
 
+handler400 = "xfra_portal.api.problems.bad_request"
 handler500 = "xfra_portal.middleware.server_error"
 
 urlpatterns: list[URLPattern | URLResolver] = [

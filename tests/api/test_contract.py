@@ -14,7 +14,6 @@ from django.db import close_old_connections
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from openapi_schema_validator import OAS31Validator, oas31_format_checker
-from rest_framework.throttling import UserRateThrottle
 from schemathesis.checks import (
     content_type_conformance,
     not_a_server_error,
@@ -27,6 +26,7 @@ from telemetry.catalogue import COLUMNS, Kind, Shape
 from tests.api.heard import tell
 from tests.cast import Cast, needs_database
 from xfra_portal.api.docs import schema
+from xfra_portal.api.throttling import PersonThrottle
 
 pytestmark = needs_database
 CHECKS = [
@@ -53,7 +53,7 @@ def heard(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cast]:
         {"GPU-cast-00001-00": everything[Kind.GPU]},
         {"oven": everything[Kind.CIRCUIT]},
     )
-    monkeypatch.setattr(UserRateThrottle, "allow_request", lambda *_: True)
+    monkeypatch.setattr(PersonThrottle, "allow_request", lambda *_: True)
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)
     yield cast

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 from unittest import mock
 
 import pytest
+from django.core.cache import cache
 from django.db import OperationalError
 from django.test import Client
 from redis import ConnectionError as RedisConnectionError
-from rest_framework.throttling import UserRateThrottle
 
-from tests.cast import Cast, needs_database
+from tests.cast import BACKEND, Cast, needs_database
+from xfra_portal.api.throttling import PersonThrottle
 
 pytestmark = needs_database
 
@@ -73,14 +75,26 @@ def test_wrong_method_and_wrong_media_types(cast: Cast) -> None:
     _is_problem(client.get("/api/v1/me", headers={"Accept": "image/png"}), 406)
 
 
-def test_too_many_requests(cast: Cast) -> None:
-    with (
-        mock.patch.object(UserRateThrottle, "allow_request", return_value=False),
-        mock.patch.object(UserRateThrottle, "wait", return_value=7.2),
-    ):
-        answer = cast.client("owner").get("/api/v1/me")
-    _is_problem(answer, 429)
-    assert answer["Retry-After"] == "8"
+def test_too_many_requests_are_counted_together(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Across clients, processes and moments; somebody else is not held up by it."""
+    monkeypatch.setattr(PersonThrottle, "THROTTLE_RATES", {"user": "3/min"})
+    monkeypatch.setattr(time, "time", lambda: 1_800_000_007.5)
+    cache.clear()
+    answers = [cast.client("owner").get("/api/v1/me") for _ in range(5)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
+    _is_problem(answers[3], 429)
+    assert answers[3]["Retry-After"] == "53"
+    assert cast.client("member").get("/api/v1/me").status_code == 200
+
+
+def test_a_host_that_is_not_ours(cast: Cast) -> None:
+    _is_problem(cast.client("anonymous").get("/api/v1/me", headers={"Host": "evil.example"}), 400)
+
+
+def test_a_wrong_address_is_a_problem_for_any_method(cast: Cast) -> None:
+    client = Client(HTTP_HOST="localhost", enforce_csrf_checks=True)
+    client.force_login(cast.people["owner"], backend=BACKEND)
+    _is_problem(client.post("/api/v1/nope"), 404)
 
 
 @pytest.mark.parametrize("error", [OperationalError("gone"), RedisConnectionError("gone")])

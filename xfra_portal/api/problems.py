@@ -6,7 +6,8 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -53,3 +54,11 @@ def not_found(request: HttpRequest, path: str = "") -> JsonResponse:
     """For addresses under /api/ that nothing answers."""
     body = problem(404, "There is no such address in this API; /api/v1/docs/ lists what there is.")
     return JsonResponse(body, status=404, content_type=MEDIA_TYPE)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """handler400: what Django refuses before any view is asked, such as a host that is not ours."""
+    if not request.path.startswith("/api/"):
+        return defaults.bad_request(request, exception)
+    body = problem(400, "This request cannot be understood; check its host and its headers.")
+    return JsonResponse(body, status=400, content_type=MEDIA_TYPE)
