@@ -19,13 +19,18 @@ from psycopg.pq import TransactionStatus
 SYSTEM: Final = "system"
 NOBODY: Final = "nobody"
 
-# The web server starts with nobody; workers and commands set XFRA_ACCESS=system at their entry.
-_AT_START: Final = os.environ.get("XFRA_ACCESS", NOBODY)
-_access: ContextVar[str] = ContextVar("xfra_access", default=_AT_START)
+_access: ContextVar[str] = ContextVar("xfra_access")
+_at_start = os.environ.get("XFRA_ACCESS", NOBODY)  # the web server starts with nobody, manage.py as the system
 
 
 def current() -> str:
-    return _access.get()
+    return _access.get(_at_start)
+
+
+def start_as_system() -> None:
+    """For a worker's entry, before it forks: what is not on somebody's behalf is the system's own work."""
+    global _at_start
+    _at_start = SYSTEM
 
 
 def set_current(access: str) -> None:
@@ -64,10 +69,10 @@ def _watch(connection: Any, **kwargs: Any) -> None:
 
 def _apply(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
     raw = context["connection"].connection
-    wanted = _access.get()
-    if getattr(raw, "xfra_access", None) != wanted:
+    wanted, status = current(), raw.info.transaction_status
+    # A failed transaction takes nothing but its rollback, which says on nobody's behalf anything.
+    if getattr(raw, "xfra_access", None) != wanted and status != TransactionStatus.INERROR:
         raw.execute("SELECT set_config('xfra.access', %s, false)", [wanted])
         # Inside a transaction a rollback would undo the setting, so it is trusted only outside one.
-        in_transaction = raw.info.transaction_status != TransactionStatus.IDLE
-        raw.xfra_access = None if in_transaction else wanted
+        raw.xfra_access = wanted if status == TransactionStatus.IDLE else None
     return execute(sql, params, many, context)

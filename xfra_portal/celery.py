@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import worker_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xfra_portal.settings")
-os.environ.setdefault("XFRA_ACCESS", "system")
 
 app = Celery("xfra_portal")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@worker_init.connect
+def _work_as_system(**kwargs: Any) -> None:
+    from homes import access  # only once Django is set up
+
+    access.start_as_system()
+
 
 app.conf.beat_schedule = {
     "wake": {"task": "telemetry.tasks.wake", "schedule": 5.0, "options": {"expires": 5, "queue": "ingest"}},

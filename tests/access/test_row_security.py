@@ -262,7 +262,6 @@ def test_recorded_inventory_is_never_rewritten(full: Cast) -> None:
             InventoryEvent.objects.all().delete()
 
 
-@pytest.mark.xfail(strict=True, reason="homes.access sets the setting in a failed transaction too: see its _apply")
 def test_a_refused_statement_is_undone_to_its_savepoint(full: Cast) -> None:
     with acting_as_system():
         with pytest.raises(IntegrityError), transaction.atomic():
@@ -270,7 +269,6 @@ def test_a_refused_statement_is_undone_to_its_savepoint(full: Cast) -> None:
         assert Node.objects.filter(pk=full.node.pk).exists()
 
 
-@pytest.mark.xfail(strict=True, reason="xfra_portal.celery, imported by every process, makes it start as system")
 def test_the_web_server_starts_as_nobody() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "XFRA_ACCESS"}
     program = "import xfra_portal.asgi; from homes import access; print(access.current())"
