@@ -16,7 +16,7 @@ PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
 
 @pytest.fixture(scope="session")
 def portal(stack: StackFactory) -> Stack:
-    return stack(homes=24, days=3, simulator=True)
+    return stack(homes=4, days=3, simulator=True)
 
 
 class Visit:
@@ -56,6 +56,7 @@ def enter(browser: Browser, portal: Stack) -> Iterator[Enter]:
 
     def make(email: str | None = None, **options: Any) -> Visit:
         context = browser.new_context(**{"viewport": DESKTOP, **options})
+        context.set_default_timeout(60_000)
         contexts.append(context)
         visit = Visit(context, portal.url)
         return visit.sign_in(email) if email else visit
