@@ -1,0 +1,247 @@
+"""From evidence to state, and from states to spans."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from homes.models import Node
+from telemetry import reads, states, storage
+from telemetry.models import NodeStateSpan, NodeStatusRow
+from telemetry.node_state import SILENCE_SECONDS, Cause, Evidence, State, Verdict, classify
+from telemetry.stream import shard_of
+from tests.telemetry.conftest import MakeNode
+from tests.telemetry.messages import batch, gpu, series
+
+FINE = Evidence(
+    silent_seconds=1.0,
+    home_line_up=True,
+    in_service=False,
+    gpus_expected=16,
+    gpus_seen=16,
+    gpus_busy=16,
+    throttle_reasons=0,
+    curtailed=frozenset(),
+)
+
+
+def curtailed(*reasons: str) -> dict[str, Any]:
+    return {"curtailed": frozenset(reasons)}
+
+
+VERDICTS: list[tuple[dict[str, Any], State, Cause]] = [
+    ({}, State.WORKING, Cause.NONE),
+    ({"gpus_busy": 0}, State.WORKING, Cause.NONE),  # idle, and all there
+    ({"home_line_up": None}, State.WORKING, Cause.NONE),
+    # heat and power
+    ({"throttle_reasons": 0x1 | 0x2 | 0x4}, State.WORKING, Cause.NONE),
+    ({"throttle_reasons": 0x20}, State.SLOWER, Cause.HEAT),
+    ({"throttle_reasons": 0x40}, State.SLOWER, Cause.HEAT),
+    ({"throttle_reasons": 0x40 | 0x80 | 0x4}, State.SLOWER, Cause.HEAT),
+    (curtailed("thermal"), State.SLOWER, Cause.HEAT),
+    ({"throttle_reasons": 0x8}, State.SLOWER, Cause.POWER_LIMIT),
+    ({"throttle_reasons": 0x80}, State.SLOWER, Cause.POWER_LIMIT),
+    # GPUs
+    ({"gpus_seen": 15}, State.SLOWER, Cause.MISSING_GPUS),
+    ({"gpus_seen": 15, "gpus_busy": 1, "throttle_reasons": 0x20}, State.SLOWER, Cause.HEAT),
+    ({"gpus_seen": 15, "gpus_busy": 0}, State.DOWN, Cause.NO_GPUS),
+    ({"gpus_seen": 0, "gpus_busy": 0}, State.DOWN, Cause.NO_GPUS),
+    ({"gpus_expected": 0, "gpus_seen": 0, "gpus_busy": 0}, State.WORKING, Cause.NONE),
+    # for the home and the grid
+    (curtailed("headroom"), State.MAKING_ROOM, Cause.HEADROOM),
+    (curtailed("grid_event"), State.MAKING_ROOM, Cause.GRID_EVENT),
+    (curtailed("outage"), State.MAKING_ROOM, Cause.OUTAGE),
+    (curtailed("outage", "headroom", "grid_event", "thermal"), State.MAKING_ROOM, Cause.OUTAGE),
+    ({**curtailed("outage"), "gpus_seen": 0, "gpus_busy": 0}, State.MAKING_ROOM, Cause.OUTAGE),
+    # paused
+    (curtailed("host_pause"), State.PAUSED, Cause.HOST_PAUSE),
+    (curtailed("operator"), State.PAUSED, Cause.OPERATOR),
+    (curtailed("operator", "host_pause", "outage"), State.PAUSED, Cause.HOST_PAUSE),
+    # silence
+    ({"silent_seconds": 60.0}, State.WORKING, Cause.NONE),
+    ({"silent_seconds": 60.001}, State.DOWN, Cause.SILENT_LINE_UP),
+    ({"silent_seconds": 60.001, "home_line_up": False}, State.UNKNOWN, Cause.SILENT),
+    ({"silent_seconds": 60.001, "home_line_up": None}, State.UNKNOWN, Cause.SILENT),
+    ({"silent_seconds": 1e9, **curtailed("host_pause")}, State.DOWN, Cause.SILENT_LINE_UP),
+    ({"silent_seconds": None, "home_line_up": None}, State.UNKNOWN, Cause.NEVER_HEARD),
+    # a visit explains everything
+    ({"in_service": True}, State.SERVICE, Cause.VISIT),
+    ({"in_service": True, "silent_seconds": 1e9, **curtailed("outage")}, State.SERVICE, Cause.VISIT),
+    ({"in_service": True, "silent_seconds": None}, State.SERVICE, Cause.VISIT),
+]
+
+
+@pytest.mark.parametrize(("change", "state", "cause"), VERDICTS)
+def test_evidence_and_verdict(change: dict[str, Any], state: State, cause: Cause) -> None:
+    assert classify(replace(FINE, **change)) == Verdict(state, cause)
+
+
+def test_the_table_knows_every_state_and_cause() -> None:
+    assert {state for _, state, _ in VERDICTS} == set(State)
+    assert {cause for _, _, cause in VERDICTS} == set(Cause)
+    assert SILENCE_SECONDS == 60.0
+
+
+def test_there_is_a_verdict_for_any_evidence() -> None:
+    reasons = ("headroom", "thermal", "grid_event", "outage", "host_pause", "operator", "of a later version")
+    for silent, line, service, seen, busy, bits, reason in itertools.product(
+        (None, 0.0, 61.0), (None, False, True), (False, True), (0, 16), (0, 16), (0, 0xFF), reasons
+    ):
+        evidence = Evidence(silent, line, service, 16, seen, min(busy, seen), bits, frozenset({reason}))
+        assert classify(evidence).state in State
+
+
+# Spans
+
+T0 = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+
+
+def at(second: float) -> datetime:
+    return T0 + timedelta(seconds=second)
+
+
+def hear(node: Node, second: float, *parts: Any) -> None:
+    """Parts are functions of the instant in milliseconds."""
+    ms = int(at(second).timestamp() * 1000)
+    storage.write([batch(node.pk, *(part(ms) for part in parts))], shard_of(node.pk))
+
+
+def panel(ms: int) -> Any:
+    return series("xfra_panel_power_watts", [(ms, 1000.0)], channel="home")
+
+
+def pause(value: float) -> Any:
+    return lambda ms: series("xfra_node_curtailed", [(ms, value)], reason="host_pause")
+
+
+def line(value: float) -> Any:
+    return lambda ms: series("xfra_internet_up", [(ms, value)], traffic="home")
+
+
+def told(node: Node) -> list[tuple[str, str, float, float | None]]:
+    return [
+        (
+            span.state,
+            span.cause,
+            (span.start - T0).total_seconds(),
+            (span.end - T0).total_seconds() if span.end else None,
+        )
+        for span in reads.state_spans(node.pk, at(-7200), at(7200))
+    ]
+
+
+def assert_contiguous(node: Node) -> None:
+    spans = list(NodeStateSpan.objects.filter(node=node).order_by("started_at"))
+    for before, after in itertools.pairwise(spans):
+        assert before.ended_at == after.started_at
+    row = NodeStatusRow.objects.get(node=node)
+    assert spans[-1].ended_at is None
+    assert (spans[-1].state, spans[-1].cause, spans[-1].started_at) == (row.state, row.cause, row.since)
+
+
+@pytest.mark.usefixtures("system")
+class TestJudge:
+    def test_a_life(self, node: Node) -> None:
+        assert states.judge([node.pk], at(0)) == {node.pk}
+        hear(node, 10, panel, line(1))
+        assert states.judge([node.pk], at(11)) == {node.pk}
+        assert states.judge([node.pk], at(12)) == set()
+        hear(node, 20, panel, pause(1), line(1))
+        assert states.judge([node.pk], at(21)) == {node.pk}
+        hear(node, 30, panel, pause(0), line(1))
+        states.judge([node.pk], at(31))
+        assert states.judge([node.pk], at(90)) == set()  # exactly 60 s after its last word
+        assert states.judge([node.pk], at(90.001)) == {node.pk}
+        hear(node, 300, panel)
+        states.judge([node.pk], at(301))
+        assert told(node) == [
+            ("unknown", "never_heard", 0, 11),
+            ("working", "", 11, 21),
+            ("paused", "host_pause", 21, 31),
+            # Silence began with the last word at 30, but not before the change that was found at 31.
+            ("unknown", "silent", 31, 301),
+            ("working", "", 301, None),
+        ]
+        assert_contiguous(node)
+
+    def test_silence_begins_at_the_last_word(self, node: Node) -> None:
+        hear(node, 0, panel)
+        states.judge([node.pk], at(1))
+        hear(node, 100, panel)
+        states.judge([node.pk], at(101))
+        for second in (161, 162, 500):
+            states.judge([node.pk], at(second))
+        assert told(node) == [("working", "", 1, 100), ("unknown", "silent", 100, None)]
+        assert_contiguous(node)
+
+    def test_a_line_known_to_be_up_makes_silence_a_failure(self, node: Node) -> None:
+        """The line's own word must be fresh: with this node's it is as old as the silence."""
+        hear(node, 0, panel, line(1))
+        states.judge([node.pk], at(61))
+        assert told(node)[-1][:2] == ("unknown", "silent")
+
+    def test_fifteen_of_sixteen(self, node: Node) -> None:
+        def watts(slots: range, value: float = 500.0) -> list[Any]:
+            return [
+                lambda ms, slot=slot: gpu(slot, "DCGM_FI_DEV_BOARD_POWER_WATTS", [(ms, value)], node.hostname)
+                for slot in slots
+            ]
+
+        hear(node, 0, *watts(range(16)))
+        states.judge([node.pk], at(1))
+        hear(node, 10, *watts(range(15)))
+        states.judge([node.pk], at(11))
+        assert told(node)[-1][:2] == ("working", "")  # a GPU may miss a scrape
+        hear(node, 70, *watts(range(15)))
+        states.judge([node.pk], at(71))
+        assert told(node)[-1][:2] == ("slower", "missing_gpus")
+        hear(node, 140, *watts(range(15), value=0.0))
+        states.judge([node.pk], at(141))
+        assert told(node)[-1][:2] == ("down", "no_gpus")
+        assert_contiguous(node)
+
+    def test_a_visit(self, node: Node) -> None:
+        hear(node, 0, panel)
+        states.judge([node.pk], at(1))
+        Node.objects.filter(pk=node.pk).update(in_service_since=at(2))
+        states.judge([node.pk], at(500))
+        assert told(node) == [("working", "", 1, 500), ("service", "visit", 500, None)]
+
+    def test_judging_again_changes_nothing(self, node: Node) -> None:
+        hear(node, 0, panel)
+        states.judge([node.pk], at(1))
+        before = told(node)
+        for _ in range(3):
+            assert states.judge([node.pk], at(1)) == set()
+        assert told(node) == before
+
+    def test_any_history_gives_contiguous_spans(self, make_node: MakeNode) -> None:
+        """Words late and early, judges with clocks that run back: never an overlap, never a hole."""
+        for seed in range(3):
+            node, rng = make_node()[0], random.Random(seed)
+            now = 0.0
+            for _ in range(15):
+                now += rng.choice([-30, 0, 1, 5, 59, 60, 61, 200])
+                if rng.random() < 0.6:
+                    word = rng.choice([[panel], [panel, pause(1)], [panel, pause(0)], [line(1)]])
+                    hear(node, now + rng.choice([-100, -1, 0, 120]), *word)
+                if rng.random() < 0.7:
+                    states.judge([node.pk], at(now))
+                    assert_contiguous(node)
+
+    def test_who_is_due_to_be_judged(self, make_node: MakeNode) -> None:
+        (fresh, _), (stale, _), (never, _) = make_node(), make_node(), make_node()
+        states.judge([fresh.pk], at(100))
+        states.judge([stale.pk], at(90))
+        due = set(states.silent_nodes(at(100)))
+        assert due >= {stale.pk, never.pk}
+        assert fresh.pk not in due
+
+    def test_nodes_that_do_not_exist_are_no_error(self) -> None:
+        assert states.judge([2_000_000_000], at(0)) == set()
+        assert states.judge([], at(0)) == set()
