@@ -160,7 +160,8 @@ async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
         async with asyncio.timeout(BODY_SECONDS):
             return await _collect(receive)
     except TimeoutError:
-        raise Refusal(408, "the body took too long") from None
+        # Not 408: Prometheus throws away what was answered 4xx, and a slow uplink is no reason for that.
+        raise try_later("the body took too long") from None
 
 
 async def _collect(receive: Receive) -> bytes:
