@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import etag, require_safe
 from drf_spectacular.generators import SchemaGenerator
+
+TAGS: Final = ("account", "homes", "history", "nodes")
+"""The groups of the reference, in the order in which a reader needs them."""
 
 
 @cache
@@ -41,39 +43,61 @@ def openapi(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def reference(request: HttpRequest) -> HttpResponse:
-    """Every operation with its parameters and the fields of its answer."""
-    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    """Every operation with its parameters, its answer and an example; then every object that answers are made of."""
+    groups: dict[str, list[dict[str, Any]]] = {tag: [] for tag in TAGS}
     for path, methods in schema()["paths"].items():
         for method, operation in methods.items():
             groups[operation["tags"][0]].append(_entry(path, method, operation))
-    return render(request, "api/reference.html", {"groups": dict(groups), "info": schema()["info"]})
+    objects = [
+        {"name": name, "description": found.get("description", ""), "fields": _fields(found)}
+        for name, found in schema()["components"]["schemas"].items()
+        if "properties" in found
+    ]
+    return render(request, "api/reference.html", {"groups": groups, "objects": objects, "info": schema()["info"]})
 
 
 def _entry(path: str, method: str, operation: dict[str, Any]) -> dict[str, Any]:
-    answer = operation["responses"]["200"].get("content", {}).get("application/json", {})
-    examples = [json.dumps(found["value"], indent=2) for found in answer.get("examples", {}).values()]
+    content = operation["responses"]["200"]["content"]
+    answer = content["application/json"]
     return {
         "path": path,
         "method": method.upper(),
         "id": operation["operationId"],
-        "summary": operation.get("summary", ""),
-        "description": operation.get("description", ""),
-        "parameters": operation.get("parameters", []),
-        "fields": _fields(answer.get("schema", {})),
-        "examples": examples,
+        "summary": operation["summary"],
+        "description": operation["description"],
+        "parameters": [_parameter(found) for found in operation.get("parameters", [])],
+        "answer": _kind(answer["schema"]),
+        "csv": "text/csv" in content,
+        "examples": [json.dumps(found["value"], indent=2) for found in answer["examples"].values()],
     }
 
 
-def _fields(content: dict[str, Any]) -> list[dict[str, Any]]:
-    if content.get("type") == "array":
-        content = content["items"]
-    if "$ref" in content:
-        content = schema()["components"]["schemas"][content["$ref"].rsplit("/", 1)[-1]]
-    properties: dict[str, Any] = content.get("properties", {})
+def _parameter(found: dict[str, Any]) -> dict[str, Any]:
+    choices = found["schema"].get("enum", [])
+    words = [found.get("description", ""), f"One of {', '.join(choices)}." if choices else ""]
+    return {"name": found["name"], "in": found["in"], "description": " ".join(filter(None, words))}
+
+
+def _fields(found: dict[str, Any]) -> list[dict[str, Any]]:
     return [
-        {"name": name, "type": _type(found), "description": found.get("description", "")}
-        for name, found in properties.items()
+        {"name": name, "kind": _kind(field), "description": field.get("description", "")}
+        for name, field in found["properties"].items()
     ]
+
+
+def _kind(found: dict[str, Any]) -> dict[str, str]:
+    """In words, and the name of the object that it is or is made of, for a link: `before` object `after`."""
+    if "$ref" in found:
+        return {"before": "", "object": found["$ref"].rsplit("/", 1)[-1], "after": ""}
+    options = found.get("oneOf") or found.get("anyOf") or found.get("allOf")
+    if options:
+        after = " or null" if {"type": "null"} in options else ""
+        return {**_kind(options[0]), "after": after}
+    inner = found.get("items") or found.get("additionalProperties")
+    if isinstance(inner, dict):
+        of, each = _kind(inner), "list of" if "items" in found else "by name:"
+        return {**of, "before": f"{each} {of['before']}".rstrip()}
+    return {"before": _type(found), "object": "", "after": ""}
 
 
 def _type(found: dict[str, Any]) -> str:

@@ -48,7 +48,10 @@ class Homes(View):
         "Homes that you may see",
         serializers.HomePageSerializer,
         "homes",
-        [OpenApiParameter("cursor", str), OpenApiParameter("page_size", int, description="At most 200.")],
+        [
+            OpenApiParameter("cursor", str, description="From the link to the next page."),
+            OpenApiParameter("page_size", int, description="At most 200."),
+        ],
     )
     def get(self, request: Request) -> Response:
         pages = CursorPagination()

@@ -25,11 +25,11 @@ from xfra_portal.api.pagination import CursorPagination
 _KINDS = {"node": Kind.NODE, "gpu": Kind.GPU, "circuit": Kind.CIRCUIT}
 _DEFAULTS = {"node": ("node_power_watts",), "gpu": ("power_watts",), "circuit": ("power_watts",)}
 _FILTERS = [
-    OpenApiParameter("state", str, enum=[state.value for state in State]),
-    OpenApiParameter("site_group", str),
-    OpenApiParameter("feeder", str),
+    OpenApiParameter("state", str, enum=[state.value for state in State], description="State of the node now."),
+    OpenApiParameter("site_group", str, description="Exactly this site group."),
+    OpenApiParameter("feeder", str, description="Exactly this feeder."),
     OpenApiParameter("q", str, description="Part of the hostname."),
-    OpenApiParameter("cursor", str),
+    OpenApiParameter("cursor", str, description="From the link to the next page."),
     OpenApiParameter("page_size", int, description="At most 200."),
 ]
 
@@ -112,7 +112,7 @@ class NodeInventory(View):
         "GPUs that appeared, went missing or moved",
         serializers.InventoryPageSerializer,
         "nodes",
-        [OpenApiParameter("cursor", str)],
+        [OpenApiParameter("cursor", str, description="From the link to the next page.")],
     )
     def get(self, request: Request, node_id: int) -> Response:
         events = InventoryEvent.objects.filter(node=self.node(node_id)).order_by("pk")
