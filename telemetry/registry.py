@@ -54,7 +54,7 @@ def resolve(batches: Iterable[Batch]) -> Subjects:
     for batch in batches:
         subjects.add(batch, Kind.GPU, [_gpu_id(batch, gpu) for gpu in batch.gpus])
         subjects.add(batch, Kind.CIRCUIT, [_circuit_id(batch.node_id, name) for name in batch.circuits])
-        subjects.add(batch, OTHER, [_other_id(batch.node_id, series) for series in batch.other_series])
+        subjects.add(batch, OTHER, _other_ids(batch.node_id, batch.other_series))
     return subjects
 
 
@@ -131,16 +131,30 @@ def _circuit_id(node_id: int, name: str) -> int:
     return found
 
 
-def _other_id(node_id: int, series: OtherSubject) -> int:
-    digest = hashlib.blake2b(orjson.dumps([series.name, sorted(series.labels.items())]), digest_size=16).digest()
-    found = _others.get((node_id, digest))
-    if found is None:
-        _limit(_others)
-        row, _ = OtherSeries.objects.get_or_create(
-            node_id=node_id, digest=digest, defaults={"name": series.name, "labels": series.labels}
+def _other_ids(node_id: int, series: Sequence[OtherSubject]) -> list[int]:
+    """A few statements however many are new: a node's first scrape, or a worker's first look, brings a thousand."""
+    _limit(_others)
+    keys = [(node_id, _digest(one)) for one in series]
+    unknown = {key[1]: one for key, one in zip(keys, series, strict=True) if key not in _others}
+    if unknown:
+        _look_up_others(node_id, list(unknown))
+        new = {digest: one for digest, one in unknown.items() if (node_id, digest) not in _others}
+        OtherSeries.objects.bulk_create(
+            [OtherSeries(node_id=node_id, digest=d, name=one.name, labels=one.labels) for d, one in new.items()],
+            ignore_conflicts=True,
         )
-        found = _others[node_id, digest] = row.pk
-    return found
+        _look_up_others(node_id, list(new))
+    return [_others[key] for key in keys]
+
+
+def _digest(series: OtherSubject) -> bytes:
+    return hashlib.blake2b(orjson.dumps([series.name, sorted(series.labels.items())]), digest_size=16).digest()
+
+
+def _look_up_others(node_id: int, digests: list[bytes]) -> None:
+    if digests:
+        found = OtherSeries.objects.filter(node=node_id, digest__in=digests).values_list("digest", "pk")
+        _others.update(((node_id, bytes(digest)), pk) for digest, pk in found)
 
 
 def _limit(cache: dict[tuple[int, str], int] | dict[tuple[int, bytes], int]) -> None:
