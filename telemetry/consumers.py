@@ -1,4 +1,4 @@
-"""Websockets: one consumer per audience. Snapshot on connect, then the newest whole state at most once a second.
+"""Websockets: one consumer per audience. Snapshot on connect, then the newest whole state at most twice a second.
 
 A socket holds one pending message per subject, so a slow client gets fewer frames and never a queue.
 What it may see is asked again every few seconds; when that is withdrawn the socket is closed.
@@ -21,7 +21,8 @@ from homes.models import Home, Node, User
 from homes.models.people import OperatorRole
 from telemetry import live, payloads, reads
 
-SECONDS_BETWEEN_FRAMES: Final = 1.0
+# Less than the shortest interval between scrapes, else a value can wait for most of a second for its turn, each time.
+SECONDS_BETWEEN_FRAMES: Final = 0.5
 SECONDS_BETWEEN_CHECKS: Final = 4.0
 SLOW_CLIENT_SECONDS: Final = 20.0
 

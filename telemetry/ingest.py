@@ -41,10 +41,9 @@ def drain_shard(shard: int) -> int:
     drain, stored, until = drain_of(shard), 0, time.monotonic() + MAX_SECONDS
     told = Told()
     while time.monotonic() < until:
-        entries = drain.read(ENTRIES_PER_READ, LINGER_MS)
+        entries = drain.read(ENTRIES_PER_READ, told.due_ms(LINGER_MS))
         if not entries:
-            told.flush()
-            if drain.rest():
+            if not told.flush() and drain.rest():
                 break
             continue
         told.add(_store(drain, entries, shard))
@@ -54,7 +53,10 @@ def drain_shard(shard: int) -> int:
 
 
 class Told:
-    """Judges and publishes touched nodes a few times a second at most, however small the reads are."""
+    """Judges and publishes touched nodes a few times a second at most, however small the reads are.
+
+    Nor later than that: the second half of a scrape does not wait for the next scrape to be told.
+    """
 
     def __init__(self) -> None:
         self._touched: set[int] = set()
@@ -65,13 +67,21 @@ class Told:
         if time.monotonic() - self._last >= TELL_SECONDS:
             self.flush()
 
-    def flush(self) -> None:
+    def due_ms(self, otherwise: int) -> int:
+        """How long may be waited for more before what is known has to be told."""
         if not self._touched:
-            return
+            return otherwise
+        return max(1, int((self._last + TELL_SECONDS - time.monotonic()) * 1000))
+
+    def flush(self) -> bool:
+        """Whether there was something to tell."""
+        if not self._touched:
+            return False
         touched, self._touched = self._touched, set()
         states.judge(touched)
         live.publish(touched)
         self._last = time.monotonic()
+        return True
 
 
 def _store(drain: Drain, entries: list[Entry], shard: int) -> set[int]:
