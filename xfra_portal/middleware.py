@@ -48,6 +48,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if isinstance(error, _AWAY):
         return unavailable(request)
     if request.path.startswith("/api/"):
-        problem = {"type": "about:blank", "title": "Internal server error", "status": 500}
+        detail = "This is our fault, not yours. Try again in a minute."
+        problem = {"type": "about:blank", "title": "Internal Server Error", "status": 500, "detail": detail}
         return JsonResponse(problem, status=500, content_type="application/problem+json")
     return HttpResponse(render_to_string("500.html"), status=500)
