@@ -125,11 +125,13 @@ class Drain:
     def _read(self, start: str, count: int, wait_ms: int | None) -> list[Entry]:
         answer: Any = self._client.xreadgroup(GROUP, CONSUMER, {self._keys.stream: start}, count=count, block=wait_ms)
         entries = answer[0][1] if answer else []
-        # A deleted entry is delivered again as None when its acknowledgement was lost.
-        gone = [entry_id for entry_id, fields in entries if fields is None]
+        # A deleted entry is delivered again with nothing in it when its acknowledgement was lost.
+        gone = [entry_id for entry_id, fields in entries if not fields]
         if gone:
             self._client.xack(self._keys.stream, GROUP, *gone)
-        return [Entry(entry_id, fields[b"b"]) for entry_id, fields in entries if fields is not None]
+            if len(gone) == len(entries):
+                return self._read(start, count, wait_ms)
+        return [Entry(entry_id, fields[b"b"]) for entry_id, fields in entries if fields]
 
     def remove(self, entries: list[Entry]) -> None:
         """Only after COMMIT of what they carry."""
