@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import struct
 from contextlib import suppress
@@ -75,7 +76,8 @@ def test_a_batch_cut_anywhere_is_corrupt(cut: int) -> None:
 
 
 HEADERS = [b"", b"[]", b"null", b"7", b"{}", b'{"n":-1}', b'{"n":1e99}', b'{"n":4611686018427387904,"node":1}',
-           b'{"n":0,"node":1,"gpus":[[1]],"circuits":[],"other":[]}', b'{"n":0,"node":1,"gpus":3}', b"\xff" * 9]  # fmt: skip
+           b'{"n":0,"node":1,"gpus":[[1]],"circuits":[],"other":[]}', b'{"n":0,"node":1,"gpus":3}',
+           b"\xff" * 9]  # fmt: skip
 
 
 @pytest.mark.parametrize("header", HEADERS)
@@ -110,7 +112,7 @@ def oracle(shape: Shape, events: list[tuple[int, float]]) -> list[dict[str, floa
             found |= {"minimum": min(values), "maximum": max(values), "average": math.fsum(values) / len(values)}
             found["last"] = values[-1]
             grown = 0.0
-            for (before_at, before), (at, value) in zip(known, known[1:], strict=False):
+            for (before_at, before), (at, value) in itertools.pairwise(known):
                 if begin <= at < end and at - before_at <= LOOKBACK_SECONDS:
                     grown += value - before if value >= before else value
             found["increase"] = grown

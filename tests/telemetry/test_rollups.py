@@ -1,7 +1,8 @@
-"""Rollups after any order of arrival are those of a fresh start; energy is what the registers moved, to the watt-hour."""
+"""Rollups after any order of arrival are those of a fresh start; energy is what the registers moved."""
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -230,7 +231,7 @@ def test_a_local_days_energy_is_the_difference_of_its_registers(
         assert imported(got) == pytest.approx(expected, abs=1e-6)
     edges = [start + timedelta(days=1), start + timedelta(days=2), begins, ends, ends + timedelta(days=1)]
     parts = [imported(part) or 0.0 for part in reads.energy_by_bucket(node.pk, edges)]
-    apart = [imported(reads.energy(node.pk, *pair)) or 0.0 for pair in zip(edges, edges[1:], strict=False)]
+    apart = [imported(reads.energy(node.pk, *pair)) or 0.0 for pair in itertools.pairwise(edges)]
     assert parts == pytest.approx(apart, abs=1e-6)
     assert sum(apart) == pytest.approx(imported(reads.energy(node.pk, edges[0], edges[-1])), abs=1e-6)
 

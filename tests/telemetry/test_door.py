@@ -1,0 +1,440 @@
+"""The door, asked as an agent asks it: over ASGI, with a real Postgres and a real Redis behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+import redis
+from django.db import connections
+
+from homes.models import NodeCredential
+from telemetry import callers, door, ingest
+from telemetry import remote_write as wire
+from telemetry.catalogue import Kind
+from telemetry.door import RemoteWriteDoor
+from telemetry.stream import Keys, shard_of
+from tests.telemetry import stored
+from tests.telemetry.conftest import MakeNode
+from tests.telemetry.messages import MetricMetadata, WriteRequest, body, gpu, pack, series
+from xfra_portal import asgi
+
+NOW = int(time.time() * 1000)
+HEADERS = {"content-type": "application/x-protobuf", "content-encoding": "snappy", "user-agent": "Prometheus/2.53"}
+SOUND = "xfra_sound_decibels"
+
+pytestmark = pytest.mark.usefixtures("ingest_redis", "system")
+
+
+def one(value: float = 40.0, at: int = NOW, **labels: str) -> bytes:
+    return body(series(SOUND, [(at, value)], **labels))
+
+
+class Agent:
+    """Posts with one token; `application` is the door alone or the whole portal."""
+
+    def __init__(self, application: Any, token: str | None) -> None:
+        transport = httpx.ASGITransport(application)
+        headers = HEADERS | ({"authorization": f"Bearer {token}"} if token is not None else {})
+        self.client = httpx.AsyncClient(transport=transport, base_url="http://portal", headers=headers)
+
+    async def post(self, content: Any, **headers: str) -> httpx.Response:
+        return await self.client.post("/api/v1/write", content=content, headers=headers)
+
+
+@pytest.fixture
+def known(make_node: MakeNode) -> tuple[int, str]:
+    node, token = make_node()
+    return node.pk, token
+
+
+def answer(token: str | None, content: Any, **headers: str) -> httpx.Response:
+    """One request to a door that has just started."""
+    return asyncio.run(Agent(RemoteWriteDoor(), token).post(content, **headers))
+
+
+def store(node_id: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the worker does when it is woken."""
+    monkeypatch.setattr(ingest, "LINGER_MS", 1)
+    ingest.drain_shard(shard_of(node_id))
+
+
+def waiting(client: redis.Redis, node_id: int) -> int:
+    return int(client.xlen(Keys(shard_of(node_id)).stream))
+
+
+# What is fine
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/x-protobuf", "application/x-protobuf;proto=prometheus.WriteRequest"]
+)
+@pytest.mark.parametrize("whole", [True, False], ids=["portal", "door"])
+def test_a_body_is_acknowledged_and_stored(
+    known: tuple[int, str], content_type: str, whole: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asgi, "_door", RemoteWriteDoor())
+    agent = Agent(asgi.application if whole else RemoteWriteDoor(), known[1])
+    found = asyncio.run(agent.post(one(), **{"content-type": content_type}))
+    assert (found.status_code, found.content) == (204, b"")
+    assert not [name for name in found.headers if name.startswith("x-prometheus")]
+    store(known[0], monkeypatch)
+    assert stored.column(Kind.NODE, known[0], "sound_decibels") == {NOW: 40.0}
+
+
+def test_it_is_in_redis_before_it_is_acknowledged(known: tuple[int, str], ingest_redis: redis.Redis) -> None:
+    assert answer(known[1], one()).status_code == 204
+    assert waiting(ingest_redis, known[0]) == 1
+
+
+def test_the_same_body_twice_is_one_row(known: tuple[int, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    async def twice() -> list[int]:
+        agent = Agent(RemoteWriteDoor(), known[1])
+        return [(await agent.post(one())).status_code for _ in range(2)]
+
+    assert asyncio.run(twice()) == [204, 204]
+    store(known[0], monkeypatch)
+    assert answer(known[1], one()).status_code == 204
+    store(known[0], monkeypatch)
+    assert stored.column(Kind.NODE, known[0], "sound_decibels") == {NOW: 40.0}
+    assert stored.rows(Kind.NODE, known[0]) == 1
+
+
+METADATA = pack(WriteRequest(metadata=[MetricMetadata(metric_family_name="up", help="h")]).SerializeToString())
+
+
+@pytest.mark.parametrize("content", [METADATA, pack(b"")], ids=["metadata alone", "nothing"])
+def test_nothing_to_store_is_fine(known: tuple[int, str], ingest_redis: redis.Redis, content: bytes) -> None:
+    assert answer(known[1], content).status_code == 204
+    assert waiting(ingest_redis, known[0]) == 0
+
+
+def test_chunked_bodies_arrive_too(known: tuple[int, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    async def dribble() -> AsyncIterator[bytes]:
+        for byte in one():
+            yield bytes([byte])
+
+    assert answer(known[1], dribble()).status_code == 204
+    store(known[0], monkeypatch)
+    assert stored.rows(Kind.NODE, known[0]) == 1
+
+
+def test_a_partial_write_keeps_the_valid_rest(known: tuple[int, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    content = body(
+        series(SOUND, [(NOW, 40.0), (NOW + 3_600_000, 41.0), (0, 42.0)]),
+        series(SOUND, [(NOW + 1, 900.0)]),
+        series("", [(NOW, 1.0)], job="x"),
+        series("node_load1", [(NOW, 0.5)]),
+    )
+    found = answer(known[1], content)
+    assert found.status_code == 400
+    assert found.text.startswith("4 of 6 refused: ")
+    assert "1 more than 10 minutes in the future" in found.text
+    store(known[0], monkeypatch)
+    assert stored.column(Kind.NODE, known[0], "sound_decibels") == {NOW: 40.0}
+    assert stored.others(known[0]) == {("node_load1", NOW): 0.5}
+
+
+# Who is calling
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        None,
+        "",
+        "garbage",
+        "xfn_",
+        "xfn_1",
+        "xfn_x_y",
+        "xfn_999999999_secret",
+        "xfn_99999999999999999999_s",
+        "é",
+        "xfn_²_x",
+    ],
+)
+def test_strangers_are_told_401(token: str | None) -> None:
+    async def knock() -> httpx.Response:
+        agent = Agent(RemoteWriteDoor(), None)
+        raw = [] if token is None else [(b"authorization", f"Bearer {token}".encode())]
+        return await agent.client.post("/api/v1/write", content=one(), headers=[*agent.client.headers.raw, *raw])
+
+    found = asyncio.run(knock())
+    assert found.status_code == 401
+    assert found.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("scheme", ["Basic", "Token", "bearerx", ""])
+def test_another_scheme_is_401(known: tuple[int, str], scheme: str) -> None:
+    assert answer(None, one(), authorization=f"{scheme} {known[1]}".strip()).status_code == 401
+
+
+def test_one_letter_of_the_secret(known: tuple[int, str]) -> None:
+    assert answer(known[1][:-1] + ("a" if known[1][-1] != "a" else "b"), one()).status_code == 401
+    assert answer(known[1], one()).status_code == 204
+
+
+def test_another_credentials_number_is_not_enough(make_node: MakeNode) -> None:
+    (_, mine), (_, theirs) = make_node(), make_node()
+    mixed = "_".join([*theirs.split("_")[:2], mine.split("_", 2)[2]])
+    assert answer(mixed, one()).status_code == 401
+
+
+def test_two_tokens_live_at_once_and_a_revoked_one_ends(make_node: MakeNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rotation: the old token and the new one; then the old one is revoked under a door that remembers it."""
+    assert callers.REMEMBER_SECONDS <= 2.0
+    monkeypatch.setattr(callers, "REMEMBER_SECONDS", 0.2)
+    node, old = make_node()
+    credential, new = NodeCredential.issue(node)
+
+    async def rotate() -> list[int]:
+        agents = [Agent(application := RemoteWriteDoor(), old), Agent(application, new)]
+        found = [(await agent.post(one())).status_code for agent in agents]
+        await asyncio.to_thread(_revoke, credential)
+        await asyncio.sleep(0.25)
+        return found + [(await agent.post(one())).status_code for agent in agents]
+
+    assert asyncio.run(rotate()) == [204, 204, 204, 401]
+    assert NodeCredential.objects.get(node=node, revoked_at=None).last_used_at is not None
+
+
+def _revoke(credential: NodeCredential) -> None:
+    credential.revoke()
+    connections.close_all()
+
+
+def test_a_token_writes_to_its_own_node_whatever_the_labels_say(
+    make_node: MakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (victim, _), (outsider, token) = make_node(), make_node()
+    labels = {"node": victim.hostname, "hostname": victim.hostname, "instance": f"{victim.hostname}:9100"}
+    content = body(
+        series(SOUND, [(NOW, 99.0)], **labels, node_id=str(victim.pk)),
+        gpu(0, "DCGM_FI_DEV_GPU_TEMP", [(NOW, 99.0)], owner=outsider.hostname),
+        series("up", [(NOW, 1.0)], **labels),
+    )
+    assert answer(token, content).status_code == 204
+    for node in (victim, outsider):
+        store(node.pk, monkeypatch)
+    assert stored.rows(Kind.NODE, victim.pk) == stored.rows(Kind.GPU, victim.pk) == 0
+    assert stored.others(victim.pk) == {}
+    assert stored.rows(Kind.NODE, outsider.pk) == stored.rows(Kind.GPU, outsider.pk) == 1
+
+
+# Whether it fits and is well formed
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS"])
+def test_only_post(known: tuple[int, str], method: str) -> None:
+    agent = Agent(RemoteWriteDoor(), known[1])
+    found = asyncio.run(agent.client.request(method, "/api/v1/write"))
+    assert (found.status_code, found.headers["allow"]) == (405, "POST")
+
+
+FORMATS = [
+    ({"content-type": "application/json"}, 415),
+    ({"content-type": "application/x-protobuf;proto=io.prometheus.write.v2.Request"}, 415),
+    ({"content-type": "text/plain"}, 415),
+    ({"content-encoding": "gzip"}, 415),
+    ({"content-encoding": "zstd"}, 415),
+    ({"content-type": "Application/X-Protobuf"}, 204),
+    ({"content-encoding": "Snappy"}, 204),
+]
+
+
+@pytest.mark.parametrize(("headers", "status"), FORMATS)
+def test_formats(known: tuple[int, str], headers: dict[str, str], status: int) -> None:
+    assert answer(known[1], one(), **headers).status_code == status
+
+
+BAD = {
+    "garbage": (b"\x00garbage\xff" * 10, 400),
+    "empty": (b"", 400),
+    "cut short": (one()[:-3], 400),
+    "snappy of garbage": (pack(b"\x0a\xff\xff"), 400),
+    "a lie about its size": (b"\xff\xff\xff\x7f" + one(), 413),
+    "a bomb of samples": (pack(b"\x0a\xc0\x84\x3d" + b"\x12\x00" * 500_000), 413),
+}
+
+
+@pytest.mark.parametrize(("content", "status"), BAD.values(), ids=BAD)
+def test_bad_bodies(
+    known: tuple[int, str], ingest_redis: redis.Redis, content: bytes, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "MAX_SAMPLES_PER_BODY", 10_000)
+    found = answer(known[1], content)
+    assert found.status_code == status
+    assert 0 < len(found.text) < 200
+    assert waiting(ingest_redis, known[0]) == 0
+
+
+def test_who_you_are_comes_before_what_you_bring() -> None:
+    assert answer("xfn_1_x", b"garbage", **{"content-type": "text/plain"}).status_code == 401
+
+
+def test_a_body_over_the_cap(known: tuple[int, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Declared: refused before a byte of it is read. Chunked: refused when it is more than fits."""
+    monkeypatch.setattr(wire, "MAX_COMPRESSED_BYTES", 1000)
+    taken = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal taken
+        while True:
+            taken += 100
+            yield b"x" * 100
+
+    assert answer(known[1], endless(), **{"content-length": "1001"}).status_code == 413
+    assert taken == 0
+    assert answer(known[1], endless()).status_code == 413
+    assert taken <= 1200
+    assert answer(known[1], one(), **{"content-length": "-5"}).status_code == 413
+    assert answer(known[1], b"x" * 1000).status_code == 400
+
+
+def test_a_slow_body_is_not_waited_for(known: tuple[int, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "BODY_SECONDS", 0.1)
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield one()[:5]
+        await asyncio.sleep(30)
+
+    started = time.monotonic()
+    found = answer(known[1], slow())
+    assert time.monotonic() - started < 5
+    assert (found.status_code, "retry-after" in found.headers) == (503, True), "a 4xx would be thrown away"
+
+
+def test_a_sender_that_hangs_up_leaves_nothing(known: tuple[int, str], ingest_redis: redis.Redis) -> None:
+    async def hang_up() -> list[dict[str, Any]]:
+        said: list[dict[str, Any]] = []
+        messages = iter([{"type": "http.request", "body": one(), "more_body": True}, {"type": "http.disconnect"}])
+        headers = [
+            *((k.encode(), v.encode()) for k, v in HEADERS.items()),
+            (b"authorization", b"Bearer " + known[1].encode()),
+        ]
+
+        async def receive() -> dict[str, Any]:
+            return next(messages)
+
+        async def send(message: dict[str, Any]) -> None:
+            said.append(message)
+
+        await RemoteWriteDoor()({"type": "http", "method": "POST", "path": "/", "headers": headers}, receive, send)
+        return said
+
+    assert asyncio.run(hang_up())[0]["status"] == 400
+    assert waiting(ingest_redis, known[0]) == 0
+
+
+# When something behind it is away
+
+
+def assert_try_later(found: httpx.Response) -> None:
+    assert found.status_code == 503, found.text
+    assert 1 <= int(found.headers["retry-after"]) <= 5
+
+
+def test_a_full_stream_is_503_and_takes_again_when_it_is_drained(
+    known: tuple[int, str], ingest_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.INGEST_STREAM_BYTES = 300 * settings.INGEST_SHARDS
+    statuses = []
+    for second in range(6):
+        found = answer(known[1], one(at=NOW + second))
+        statuses.append(found.status_code)
+        if found.status_code != 204:
+            assert_try_later(found)
+    accepted = statuses.count(204)
+    assert statuses == [204] * accepted + [503] * (6 - accepted)
+    assert 0 < accepted < 6
+    assert waiting(ingest_redis, known[0]) == accepted
+    store(known[0], monkeypatch)
+    assert stored.rows(Kind.NODE, known[0]) == accepted
+    assert answer(known[1], one(at=NOW + 9)).status_code == 204
+
+
+def test_redis_away_is_503(known: tuple[int, str], settings: Any) -> None:
+    settings.INGEST_REDIS_URL = "redis://127.0.0.1:1/0"
+    assert_try_later(answer(known[1], one()))
+
+
+def test_the_broker_away_is_no_reason_to_refuse(
+    known: tuple[int, str], ingest_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batch is safe in the stream; beat finds it."""
+    from xfra_portal.celery import app
+
+    monkeypatch.setattr(app.conf, "broker_url", "redis://127.0.0.1:1/0")
+    assert answer(known[1], one()).status_code == 204
+    assert waiting(ingest_redis, known[0]) == 1
+
+
+@pytest.fixture
+def postgres_away(known: tuple[int, str]) -> Iterator[tuple[Callable[[], None], Callable[[], None]]]:
+    """Switches that point the application at a closed port, and back."""
+    held = connections.settings["default"]
+    port = held["PORT"]
+
+    def point_at(port: str) -> None:
+        connections["default"].close()
+        connections["default"].close_pool()
+        held["PORT"] = port
+
+    yield lambda: point_at("1"), lambda: point_at(port)
+    point_at(port)
+
+
+def test_postgres_away_is_never_401(
+    known: tuple[int, str],
+    postgres_away: tuple[Callable[[], None], Callable[[], None]],
+    monkeypatch: pytest.MonkeyPatch,
+    ingest_redis: redis.Redis,
+) -> None:
+    """Whoever was known a moment ago still is; anybody else may come again when the token store is back."""
+    go_away, come_back = postgres_away
+    monkeypatch.setattr(callers, "REMEMBER_SECONDS", 0.0)
+    monkeypatch.setattr(callers, "RETRY_WHILE_AWAY_SECONDS", 0.5)
+    _, other = known[1], f"xfn_999999_{'x' * 43}"
+
+    async def story() -> None:
+        application = RemoteWriteDoor()
+        familiar, stranger = Agent(application, known[1]), Agent(application, other)
+        assert (await familiar.post(one())).status_code == 204
+        assert (await stranger.post(one())).status_code == 401
+        await asyncio.to_thread(go_away)
+        started = time.monotonic()
+        assert (await familiar.post(one(at=NOW + 1))).status_code == 204
+        assert_try_later(await stranger.post(one()))
+        assert time.monotonic() - started < 5
+        await asyncio.to_thread(come_back)
+        await asyncio.sleep(0.6)
+        assert (await stranger.post(one())).status_code == 401
+        assert (await familiar.post(one(at=NOW + 2))).status_code == 204
+
+    asyncio.run(story())
+    assert waiting(ingest_redis, known[0]) == 3
+
+
+def test_trust_without_a_token_store_ends(
+    known: tuple[int, str],
+    postgres_away: tuple[Callable[[], None], Callable[[], None]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(callers, "REMEMBER_SECONDS", 0.0)
+    monkeypatch.setattr(callers, "TRUST_WHILE_AWAY_SECONDS", 0.0)
+
+    async def story() -> None:
+        agent = Agent(RemoteWriteDoor(), known[1])
+        assert (await agent.post(one())).status_code == 204
+        await asyncio.to_thread(postgres_away[0])
+        assert_try_later(await agent.post(one()))
+
+    asyncio.run(story())
+
+
+def test_the_stream_has_room_for_a_body(settings: Any) -> None:
+    assert settings.INGEST_STREAM_BYTES // settings.INGEST_SHARDS > wire.MAX_DECOMPRESSED_BYTES
