@@ -221,5 +221,5 @@ def test_prometheus_own_count_of_samples_agrees(portal: Stack, nodes: list[Node]
                 " (SELECT id FROM telemetry_otherseries WHERE name = 'scrape_samples_scraped')",
                 [node.id],
             ).fetchall()
-            assert {int(count) for (count,) in rows} <= {len(parse(served.text)) for served in node.served}
-            assert rows
+            # Its very first scrape may be of an exporter that is still starting, and smaller than any that we kept.
+            assert {len(parse(served.text)) for served in node.served} <= {int(count) for (count,) in rows}
