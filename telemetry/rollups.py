@@ -54,11 +54,15 @@ def _left_behind() -> list[tuple[int, datetime]]:
 def _claim(rest_seconds: float) -> tuple[int, datetime] | None:
     """Move the oldest mark aside. Short, because a writer that marks the same hour waits for it."""
     with transaction.atomic(), connection.cursor() as cursor:
+        # MATERIALIZED: with `IN (SELECT ... LIMIT 1 FOR UPDATE SKIP LOCKED)` Postgres may run the subquery once a row
+        # and take several marks, of which all but the first would wait until somebody looks for what died.
         cursor.execute(
-            "WITH taken AS (DELETE FROM telemetry_dirty WHERE (node_id, hour) IN (SELECT node_id, hour FROM"
-            " telemetry_dirty WHERE since <= now() - make_interval(secs => %s) ORDER BY since LIMIT 1"
-            " FOR UPDATE SKIP LOCKED) RETURNING node_id, hour, from_at, to_at)"
-            " INSERT INTO telemetry_rolling AS r (node_id, hour, from_at, to_at) SELECT * FROM taken"
+            "WITH oldest AS MATERIALIZED (SELECT node_id, hour FROM telemetry_dirty"
+            " WHERE since <= now() - make_interval(secs => %s) ORDER BY since LIMIT 1 FOR UPDATE SKIP LOCKED),"
+            " taken AS (DELETE FROM telemetry_dirty d USING oldest o WHERE d.node_id = o.node_id AND d.hour = o.hour"
+            " RETURNING d.*)"
+            " INSERT INTO telemetry_rolling AS r (node_id, hour, from_at, to_at)"
+            " SELECT node_id, hour, from_at, to_at FROM taken"
             " ON CONFLICT (node_id, hour) DO UPDATE SET from_at = LEAST(r.from_at, EXCLUDED.from_at),"
             " to_at = GREATEST(r.to_at, EXCLUDED.to_at) RETURNING node_id, hour",
             [rest_seconds],
