@@ -12,13 +12,13 @@ import numpy.typing as npt
 
 HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 TRAILER: Final = b"\xff\xff"
-_EPOCH_2000_US: Final = 946_684_800_000_000
+EPOCH_2000_US: Final = 946_684_800_000_000
 _NULL: Final = np.frombuffer((-1).to_bytes(4, "big", signed=True), np.uint8)
 
 
 def timestamps(at_ms: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Milliseconds since 1970 as Postgres stores a timestamptz: microseconds since 2000."""
-    return at_ms * 1000 - _EPOCH_2000_US
+    return at_ms * 1000 - EPOCH_2000_US
 
 
 def binary_rows(

@@ -5,19 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from django.conf import settings
 from django.db import connection
 
-from telemetry import chunks
+from telemetry import chunks, raw
 from telemetry.bucketing import LOOKBACK_SECONDS, bucket
 from telemetry.catalogue import BY_NAME, Column, Kind
 from telemetry.chunks import Buckets
 from telemetry.readings import Energy, History, Series
-from telemetry.tables import ROLLUP_TABLES, SAMPLE_TABLES
+from telemetry.tables import ROLLUP_TABLES
 
 MAX_BUCKETS: Final = 5_000
 MAX_RAW_SECONDS: Final = 6 * 3600
@@ -113,46 +113,28 @@ def _from_raw(
     node_id: int, kind: Kind, columns: list[Column], first: int, slots: int, step: int, subjects: dict[int, str]
 ) -> dict[tuple[int, int], Buckets]:
     found = {}
-    rows = _raw_rows(node_id, kind, columns, list(subjects), first - LOOKBACK_SECONDS, first + slots * step)
-    for subject, table in rows.items():
-        at_ms = table[:, 0].astype(np.int64)
-        for i, column in enumerate(columns, start=1):
-            if not np.isnan(table[:, i]).all():
+    rows = raw.read(kind, [node_id], columns, first - LOOKBACK_SECONDS, first + slots * step, list(subjects))
+    for subject, mine in rows.by_subject():
+        for i, column in enumerate(columns):
+            values = mine.values[:, i]
+            if not np.isnan(values).all():
                 key = (subject, column.code)
-                found[key] = bucket(column.shape, at_ms, table[:, i], first * 1000, step * 1000, slots)
+                found[key] = bucket(column.shape, mine.at_ms, values, first * 1000, step * 1000, slots)
     return found
-
-
-def _raw_rows(
-    node_id: int, kind: Kind, columns: list[Column], subjects: list[int], start: float, end: float
-) -> dict[int, npt.NDArray[np.float64]]:
-    """By subject: (rows, 1 + columns), the first being milliseconds since the epoch; sorted by time."""
-    names = ", ".join(column.name for column in columns)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT subject_id, (extract(epoch FROM at) * 1000)::bigint, {names} FROM {SAMPLE_TABLES[kind]}"  # noqa: S608
-            " WHERE node_id = %s AND subject_id = ANY(%s) AND at >= %s AND at < %s ORDER BY subject_id, at",
-            [node_id, subjects, _instant(start), _instant(end)],
-        )
-        rows = cursor.fetchall()
-    grouped: dict[int, list[Any]] = {}
-    for row in rows:
-        grouped.setdefault(row[0], []).append(row[1:])
-    return {subject: np.array(found, dtype=np.float64) for subject, found in grouped.items()}
 
 
 def _raw_history(
     node_id: int, kind: Kind, columns: list[Column], start: datetime, end: datetime, subjects: dict[int, str]
 ) -> History:
-    rows = _raw_rows(node_id, kind, columns, list(subjects), start.timestamp(), end.timestamp())
-    instants = np.unique(np.concatenate([t[:, 0] for t in rows.values()])) if rows else np.empty(0)
+    found = raw.read(kind, [node_id], columns, start.timestamp(), end.timestamp(), list(subjects))
+    instants, rows = np.unique(found.at_ms), dict(found.by_subject())
     series = []
     for subject, name in subjects.items():
-        table = rows.get(subject)
-        for i, column in enumerate(columns, start=1):
+        mine = rows.get(subject)
+        for i, column in enumerate(columns):
             values = np.full(len(instants), np.nan)
-            if table is not None:
-                values[np.searchsorted(instants, table[:, 0])] = table[:, i]
+            if mine is not None:
+                values[np.searchsorted(instants, mine.at_ms)] = mine.values[:, i]
             series.append(Series(column.name, column.shape, name, last=_plain(values)))
     at = [datetime.fromtimestamp(ms / 1000, UTC) for ms in instants.tolist()]
     return History(start, end, 0, 0, at, series)

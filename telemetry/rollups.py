@@ -10,25 +10,16 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from django.db import connection, transaction
 
-from telemetry import chunks
+from telemetry import chunks, raw
 from telemetry.bucketing import LOOKBACK_SECONDS, bucket
 from telemetry.catalogue import COLUMNS, Kind
 from telemetry.chunks import Buckets, Chunk
-from telemetry.tables import ROLLUP_TABLES, SAMPLE_TABLES
-
-
-@dataclass(frozen=True, slots=True)
-class Raw:
-    """Raw rows of one subject, sorted by time: instants (ms) and values (rows, columns) with NaN."""
-
-    at_ms: npt.NDArray[np.int64]
-    values: npt.NDArray[np.float64]
+from telemetry.raw import RawRows
+from telemetry.tables import ROLLUP_TABLES
 
 
 def roll_up_dirty(seconds: float = 60.0, rest_seconds: float = 0.0) -> int:
@@ -91,15 +82,15 @@ def recompute(node_id: int, start: int, end: int) -> None:
     first = start - start % 60
     last = end + (-end) % 60 + LOOKBACK_SECONDS  # later buckets may take their counters' increase from here
     for kind in Kind:
-        raw = _read_raw(kind, node_id, first - LOOKBACK_SECONDS, last)
-        if raw:
-            _recompute_kind(kind, node_id, raw, first, last)
+        found = raw.read(kind, [node_id], COLUMNS[kind], first - LOOKBACK_SECONDS, last)
+        if len(found):
+            _recompute_kind(kind, node_id, dict(found.by_subject()), first, last)
 
 
-def _recompute_kind(kind: Kind, node_id: int, raw: dict[int, Raw], first: int, last: int) -> None:
-    minutes = Window.load(kind, node_id, list(raw), 60, first, last)
+def _recompute_kind(kind: Kind, node_id: int, found: dict[int, RawRows], first: int, last: int) -> None:
+    minutes = Window.load(kind, node_id, list(found), 60, first, last)
     slots = (last - first) // 60
-    for subject, rows in raw.items():
+    for subject, rows in found.items():
         fresh = {}
         for column in COLUMNS[kind]:
             values = rows.values[:, column.code]
@@ -109,7 +100,7 @@ def _recompute_kind(kind: Kind, node_id: int, raw: dict[int, Raw], first: int, l
     minutes.save()
     for resolution in (900, 3600):
         factor = resolution // 60
-        coarse = Window.load(kind, node_id, list(raw), resolution, minutes.start, minutes.end)
+        coarse = Window.load(kind, node_id, list(found), resolution, minutes.start, minutes.end)
         for subject, chunk in minutes.held.items():
             derived = {code: chunks.coarsen(buckets, factor) for code, buckets in chunk.items()}
             coarse.put(subject, minutes.start, derived, (minutes.end - minutes.start) // resolution)
@@ -175,26 +166,6 @@ class Window:
                 " ON CONFLICT (node_id, kind, subject_id, at) DO UPDATE SET body = EXCLUDED.body",
                 rows,
             )
-
-
-def _read_raw(kind: Kind, node_id: int, start: int, end: int) -> dict[int, Raw]:
-    names = ", ".join(column.name for column in COLUMNS[kind])
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT subject_id, (extract(epoch FROM at) * 1000)::bigint, {names} FROM {SAMPLE_TABLES[kind]}"  # noqa: S608
-            " WHERE node_id = %s AND at >= %s AND at < %s ORDER BY subject_id, at",
-            [node_id, _instant(start), _instant(end)],
-        )
-        rows = cursor.fetchall()
-    by_subject: dict[int, list[Any]] = {}
-    for row in rows:
-        by_subject.setdefault(row[0], []).append(row[1:])
-    return {subject: _raw(found) for subject, found in by_subject.items()}
-
-
-def _raw(rows: list[Any]) -> Raw:
-    table = np.array(rows, dtype=np.float64)  # None becomes NaN; instants in ms are exact in float64
-    return Raw(table[:, 0].astype(np.int64), table[:, 1:])
 
 
 def _instant(second: int) -> datetime:
