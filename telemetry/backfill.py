@@ -17,6 +17,7 @@ from telemetry.models import Circuit, NodeStateSpan
 from telemetry.node_state import Evidence, Verdict, classify
 from telemetry.simulator.history import HistoryBlock
 from telemetry.tables import ROLLUP_TABLES, SAMPLE_TABLES
+from telemetry.widening import Rows
 
 SubjectIds = Mapping[Kind, npt.NDArray[np.int64]]
 """Per kind an (N, S) array of subject ids, nodes in the order of the fleet."""
@@ -85,7 +86,7 @@ class Backfill:
         partitions.ensure_range(SAMPLE_TABLES[block.kind], start, end)
         ended = np.zeros((int(some.sum()), values.shape[1]), np.bool_)
         subject_ids = np.repeat(ids.reshape(-1), count)[some]
-        storage.write_rows(storage.Rows(block.kind, node_ids[some], subject_ids, at_ms[some], values[some], ended))
+        storage.write_rows(Rows(block.kind, node_ids[some], subject_ids, at_ms[some], values[some], ended))
 
     def _write(self, held: _OpenChunk) -> None:
         table, ids = ROLLUP_TABLES[held.resolution], self._ids[held.kind]

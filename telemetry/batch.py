@@ -1,24 +1,35 @@
-"""A batch: one body from one node, decoded and validated, as parallel arrays. This is what the stream carries.
+"""A batch: one body from one node, decoded and validated, as arrays. This is what the stream carries.
 
-Pure. Layout on the wire: magic, header length (u32 little-endian), JSON header, then the arrays back to back.
+Pure. A batch says of each sample only which series it belongs to; what the series mean is its layout, which
+stays the same from body to body, so that both ends build it once and recognise it by its bytes.
+
+On the wire: magic, node id, counts, the layout, then series (u16), runs of equal instants (u32 length,
+i64 milliseconds) and values (f64), all little-endian.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any, Final
 
+import cramjam
 import numpy as np
 import numpy.typing as npt
 import orjson
 
-MAGIC: Final = b"XFB1"
+MAGIC: Final = b"XFB2"
 OTHER: Final = 0
 """The kind of a sample outside the catalogue; its subject is an index into `other_series`."""
+MAX_SERIES: Final = 1 << 16
 
 Int64s = npt.NDArray[np.int64]
 Float64s = npt.NDArray[np.float64]
+
+_HEAD: Final = struct.Struct("<4sQIII")
+_LAYOUTS: Final = 8192
 
 
 class CorruptBatch(ValueError):
@@ -42,71 +53,146 @@ class OtherSubject:
     labels: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Samples of one node. All arrays have the same length, in the order in which they arrived.
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """What each series of a node means: (series,) arrays, never changed once made.
 
     `kinds` holds catalogue.Kind or OTHER, `codes` the column code, `subjects` an index into `gpus`,
-    `circuits` or `other_series` by kind (0 for the node itself). Values are in base units; NaN says that
-    the series ended or has no value at that instant.
+    `circuits` or `other_series` by kind (0 for the node itself).
     """
 
-    node_id: int
     kinds: npt.NDArray[np.uint8]
     codes: npt.NDArray[np.uint16]
     subjects: npt.NDArray[np.uint32]
-    at_ms: Int64s
-    values: Float64s
     gpus: tuple[GpuSubject, ...]
     circuits: tuple[str, ...]
     other_series: tuple[OtherSubject, ...]
 
     def __len__(self) -> int:
+        return len(self.kinds)
+
+    @cached_property
+    def wire(self) -> bytes:
+        """The layout as the stream carries it."""
+        fields = {
+            "kinds": self.kinds.tolist(),
+            "codes": self.codes.tolist(),
+            "subjects": self.subjects.tolist(),
+            "gpus": [[g.uuid, g.slot, g.model] for g in self.gpus],
+            "circuits": self.circuits,
+            "other": [[s.name, s.labels] for s in self.other_series],
+        }
+        return bytes(cramjam.zstd.compress(orjson.dumps(fields), level=3))
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Samples of one node in the order in which they arrived: (n,) arrays.
+
+    `series` are positions in the layout. Values are in base units; NaN says that the series ended or has
+    no value at that instant.
+    """
+
+    node_id: int
+    layout: Layout
+    series: npt.NDArray[np.uint16]
+    at_ms: Int64s
+    values: Float64s
+
+    @classmethod
+    def of(
+        cls,
+        node_id: int,
+        kinds: npt.NDArray[np.uint8],
+        codes: npt.NDArray[np.uint16],
+        subjects: npt.NDArray[np.uint32],
+        at_ms: Int64s,
+        values: Float64s,
+        gpus: Sequence[GpuSubject] = (),
+        circuits: Sequence[str] = (),
+        other_series: Sequence[OtherSubject] = (),
+    ) -> Batch:
+        """A batch whose samples each say what they are: one series to a sample."""
+        layout = Layout(kinds, codes, subjects, tuple(gpus), tuple(circuits), tuple(other_series))
+        return cls(node_id, layout, np.arange(len(values), dtype=np.uint16), at_ms, values)
+
+    def __len__(self) -> int:
         return len(self.values)
 
+    @property
+    def kinds(self) -> npt.NDArray[np.uint8]:
+        return self.layout.kinds[self.series]
 
-_ARRAYS: Final = (("kinds", "<u1"), ("codes", "<u2"), ("subjects", "<u4"), ("at_ms", "<i8"), ("values", "<f8"))
+    @property
+    def codes(self) -> npt.NDArray[np.uint16]:
+        return self.layout.codes[self.series]
+
+    @property
+    def subjects(self) -> npt.NDArray[np.uint32]:
+        return self.layout.subjects[self.series]
 
 
 def encode(batch: Batch) -> bytes:
-    header = orjson.dumps(
-        {
-            "node": batch.node_id,
-            "n": len(batch),
-            "gpus": [[g.uuid, g.slot, g.model] for g in batch.gpus],
-            "circuits": batch.circuits,
-            "other": [[s.name, s.labels] for s in batch.other_series],
-        }
+    if len(batch.layout) > MAX_SERIES:
+        raise ValueError(f"a layout of more than {MAX_SERIES} series")
+    starts = np.flatnonzero(np.diff(batch.at_ms, prepend=batch.at_ms[:1] - 1)) if len(batch) else np.empty(0, np.int64)
+    lengths = np.diff(starts, append=len(batch))
+    layout = batch.layout.wire
+    return b"".join(
+        [
+            _HEAD.pack(MAGIC, batch.node_id, len(batch), len(starts), len(layout)),
+            layout,
+            batch.series.astype("<u2", copy=False).tobytes(),
+            lengths.astype("<u4").tobytes(),
+            batch.at_ms[starts].astype("<i8", copy=False).tobytes(),
+            batch.values.astype("<f8", copy=False).tobytes(),
+        ]
     )
-    arrays = [np.ascontiguousarray(getattr(batch, name), dtype=dtype).tobytes() for name, dtype in _ARRAYS]
-    return b"".join([MAGIC, struct.pack("<I", len(header)), header, *arrays])
 
 
 def decode(data: bytes) -> Batch:
     """Raises CorruptBatch for anything that `encode` did not make."""
     try:
         return _decode(data)
-    except (struct.error, KeyError, TypeError, ValueError) as error:
+    except (struct.error, KeyError, TypeError, ValueError, OverflowError, cramjam.DecompressionError) as error:
         raise CorruptBatch(f"not a batch: {error}") from error
 
 
 def _decode(data: bytes) -> Batch:
-    if data[:4] != MAGIC:
+    magic, node_id, count, runs, layout_bytes = _HEAD.unpack_from(data)
+    if magic != MAGIC:
         raise CorruptBatch("wrong magic")
-    (length,) = struct.unpack_from("<I", data, 4)
-    header = orjson.loads(data[8 : 8 + length])
-    count, offset, arrays = header["n"], 8 + length, dict[str, Any]()
-    for name, dtype in _ARRAYS:
-        arrays[name] = np.frombuffer(data, dtype=dtype, count=count, offset=offset)
-        offset += arrays[name].nbytes
-    if offset != len(data):
+    begin = _HEAD.size + layout_bytes
+    if len(data) != begin + count * 10 + runs * 12:
         raise CorruptBatch("wrong length")
-    return Batch(node_id=header["node"], **arrays, **_subjects(header))
+    layout = _layout(data[_HEAD.size : begin])
+    series = np.frombuffer(data, "<u2", count, begin)
+    lengths = np.frombuffer(data, "<u4", runs, begin + count * 2)
+    instants = np.frombuffer(data, "<i8", runs, begin + count * 2 + runs * 4)
+    values = np.frombuffer(data, "<f8", count, begin + count * 2 + runs * 12)
+    if int(lengths.sum(dtype=np.int64)) != count or (count and int(series.max()) >= len(layout)):
+        raise CorruptBatch("parts that do not fit each other")
+    return Batch(node_id, layout, series, np.repeat(instants, lengths), values)
 
 
-def _subjects(header: dict[str, Any]) -> dict[str, Any]:
+@lru_cache(maxsize=_LAYOUTS)
+def _layout(wire: bytes) -> Layout:
+    """The layout that these bytes say; the same object for the same bytes."""
+    fields = orjson.loads(bytes(cramjam.zstd.decompress(wire)))
+    layout = Layout(
+        np.array(fields["kinds"], np.uint8),
+        np.array(fields["codes"], np.uint16),
+        np.array(fields["subjects"], np.uint32),
+        **_subjects(fields),
+    )
+    if not len(layout.kinds) == len(layout.codes) == len(layout.subjects) <= MAX_SERIES:
+        raise CorruptBatch("a layout of unequal parts")
+    return layout
+
+
+def _subjects(fields: dict[str, Any]) -> dict[str, Any]:
     return {
-        "gpus": tuple(GpuSubject(*gpu) for gpu in header["gpus"]),
-        "circuits": tuple(header["circuits"]),
-        "other_series": tuple(OtherSubject(*series) for series in header["other"]),
+        "gpus": tuple(GpuSubject(*gpu) for gpu in fields["gpus"]),
+        "circuits": tuple(fields["circuits"]),
+        "other_series": tuple(OtherSubject(*series) for series in fields["other"]),
     }

@@ -22,8 +22,9 @@ from redis.backoff import NoBackoff
 
 from telemetry import batch as batches
 from telemetry import remote_write as wire
-from telemetry.admission import Admitted, NodeSeries, admit
+from telemetry.admission import Admitted, admit_message
 from telemetry.callers import Callers, CallersUnavailable, CallerUnknown
+from telemetry.known_series import KnownSeries
 from telemetry.stream import Appender, StreamFull, shard_of
 from telemetry.tasks import drain
 
@@ -55,7 +56,7 @@ class RemoteWriteDoor:
 
     def __init__(self) -> None:
         self._callers = Callers()
-        self._series: dict[int, NodeSeries] = {}
+        self._series: dict[int, KnownSeries] = {}
         self._appender: Appender | None = None
         self._waking: set[asyncio.Task[None]] = set()
 
@@ -94,11 +95,11 @@ class RemoteWriteDoor:
             raise try_later("the token store is away") from None
 
     def _decode(self, node_id: int, body: bytes) -> Admitted:
-        known = self._series.setdefault(node_id, NodeSeries())
+        known = self._series.get(node_id) or self._series.setdefault(node_id, KnownSeries())
         now = time.time()
         oldest_ms = int((now - settings.RAW_RETENTION_HOURS * 3600) * 1000)
         try:
-            return admit(node_id, wire.walk(wire.decompress(body)), known, now, oldest_ms)
+            return admit_message(node_id, wire.decompress(body), known, now, oldest_ms)
         except wire.TooLarge as error:
             raise Refusal(413, str(error)) from None
         except wire.BadBody as error:

@@ -7,8 +7,7 @@ credential is a move, which somebody will want to know about.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -17,7 +16,7 @@ import numpy.typing as npt
 import orjson
 
 from homes.models import Gpu, InventoryEvent
-from telemetry.batch import OTHER, Batch, GpuSubject, OtherSubject
+from telemetry.batch import OTHER, Batch, GpuSubject, Layout, OtherSubject
 from telemetry.catalogue import Kind
 from telemetry.models import Circuit, OtherSeries
 
@@ -29,38 +28,42 @@ _ARRIVALS: Final = (InventoryEvent.Kind.NEW, InventoryEvent.Kind.MOVED)
 _gpus: dict[tuple[int, str], int] = {}
 _circuits: dict[tuple[int, str], int] = {}
 _others: dict[tuple[int, bytes], int] = {}
+_layouts: dict[tuple[int, Layout], npt.NDArray[np.int64]] = {}
 _CACHE_LIMIT: Final = 500_000
+_LAYOUT_LIMIT: Final = 20_000
 
 
-@dataclass(slots=True)
-class Subjects:
-    """Database ids of the subjects of some batches."""
+def subject_ids(batch: Batch) -> npt.NDArray[np.int64]:
+    """The database id of the subject of each series of a batch's layout; 0 for the node itself. Registers what is new.
 
-    _ids: dict[tuple[int, int], npt.NDArray[np.int64]] = field(default_factory=dict)
-
-    def add(self, batch: Batch, kind: int, ids: Sequence[int]) -> None:
-        self._ids[id(batch), kind] = np.array(ids, dtype=np.int64)
-
-    def ids(self, batch: Batch, kind: int) -> npt.NDArray[np.int64]:
-        """Ids in the order of the batch's own list of that kind; [0] for the node itself."""
-        if kind == Kind.NODE:
-            return np.zeros(1, np.int64)
-        return self._ids[id(batch), kind]
+    Call within the transaction that stores the samples. Raises IndexError for a layout that does not fit itself.
+    """
+    key = (batch.node_id, batch.layout)
+    found = _layouts.get(key)
+    return _resolve(batch) if found is None else found
 
 
-def resolve(batches: Iterable[Batch]) -> Subjects:
-    """Ids for every subject; registers what is new. Call within the transaction that stores the samples."""
-    subjects = Subjects()
-    for batch in batches:
-        subjects.add(batch, Kind.GPU, [_gpu_id(batch, gpu) for gpu in batch.gpus])
-        subjects.add(batch, Kind.CIRCUIT, [_circuit_id(batch.node_id, name) for name in batch.circuits])
-        subjects.add(batch, OTHER, _other_ids(batch.node_id, batch.other_series))
-    return subjects
+def _resolve(batch: Batch) -> npt.NDArray[np.int64]:
+    node_id, layout = batch.node_id, batch.layout
+    by_kind = {
+        Kind.GPU: [_gpu_id(batch, gpu) for gpu in layout.gpus],
+        Kind.CIRCUIT: [_circuit_id(node_id, name) for name in layout.circuits],
+        OTHER: _other_ids(node_id, layout.other_series),
+    }
+    ids = np.zeros(len(layout), np.int64)
+    for kind, known in by_kind.items():
+        mine = layout.kinds == kind
+        ids[mine] = np.array(known, np.int64)[layout.subjects[mine]]
+    if all((node_id, gpu.uuid) in _gpus for gpu in layout.gpus):  # else one of them is another node's for now
+        if len(_layouts) >= _LAYOUT_LIMIT:
+            _layouts.clear()
+        _layouts[node_id, layout] = ids
+    return ids
 
 
 def forget() -> None:
     """Empty the caches: after a rolled-back transaction their ids may not exist."""
-    for cache in (_gpus, _circuits, _others):
+    for cache in (_gpus, _circuits, _others, _layouts):
         cache.clear()
 
 
@@ -87,6 +90,7 @@ def _register_gpu(batch: Batch, subject: GpuSubject) -> Gpu:
     elif gpu.node_id != batch.node_id and not _is_old_news(gpu, at):
         _record(batch.node_id, gpu, InventoryEvent.Kind.MOVED, at, from_node_id=gpu.node_id)
         _gpus.pop((gpu.node_id, gpu.uuid), None)
+        _layouts.clear()
         gpu.node_id = batch.node_id
         Gpu.objects.filter(pk=gpu.pk).update(node_id=batch.node_id, slot=subject.slot, gone_at=None)
     return gpu
@@ -103,24 +107,22 @@ def _record(node_id: int, gpu: Gpu, kind: InventoryEvent.Kind, at: datetime, fro
     InventoryEvent.objects.create(node_id=node_id, gpu_uuid=gpu.uuid, kind=kind, at=at, from_node_id=from_node_id)
 
 
-def note_presence(node_id: int, seen_at: dict[int, datetime]) -> None:
-    """Record which of a node's GPUs went missing or came back.
+def note_presence(seen_at: Mapping[int, Mapping[int, datetime]]) -> None:
+    """Record which GPUs of some nodes went missing or came back.
 
-    `seen_at` gives, by GPU id, the newest sample that had a value. A GPU is gone when its siblings have
+    `seen_at` gives, by node and GPU id, the newest sample that had a value. A GPU is gone when its siblings have
     been heard GONE_SECONDS later than it; a node that is silent as a whole loses no GPU.
     """
-    newest = max(seen_at.values(), default=None)
-    if newest is None:
-        return
-    for gpu in Gpu.objects.filter(node_id=node_id):
-        last = seen_at.get(gpu.pk)
+    for gpu in Gpu.objects.filter(node__in=[node_id for node_id, seen in seen_at.items() if seen]):
+        seen = seen_at[gpu.node_id]
+        newest, last = max(seen.values()), seen.get(gpu.pk)
         is_here = last is not None and newest - last <= _GONE
         if is_here and gpu.gone_at is not None:
             Gpu.objects.filter(pk=gpu.pk).update(gone_at=None)
-            _record(node_id, gpu, InventoryEvent.Kind.BACK, newest)
+            _record(gpu.node_id, gpu, InventoryEvent.Kind.BACK, newest)
         elif not is_here and gpu.gone_at is None and newest - (last or gpu.first_seen_at) > _GONE:
             Gpu.objects.filter(pk=gpu.pk).update(gone_at=last or newest)
-            _record(node_id, gpu, InventoryEvent.Kind.GONE, newest)
+            _record(gpu.node_id, gpu, InventoryEvent.Kind.GONE, newest)
 
 
 def _circuit_id(node_id: int, name: str) -> int:

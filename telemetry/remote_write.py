@@ -103,6 +103,18 @@ class _Room:
             raise TooLarge("too many samples or other elements in one body")
 
 
+def label_span(message: bytes, position: int) -> tuple[int, int]:
+    """Where the labels of the series at `position` begin and end, if they come first and together. Raises BadBody."""
+    if message[position : position + 1] != b"\x0a":
+        raise BadBody("not a series")
+    _, begin = _varint(message, position + 1)
+    end = begin
+    while message[end : end + 1] == b"\x0a":
+        length, end = _varint(message, end + 1)
+        end += length
+    return begin, end
+
+
 def parse_labels(label_bytes: bytes) -> dict[str, str]:
     """Labels of a series from their raw bytes. Raises BadSeries with the reason."""
     labels: dict[str, str] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -36,7 +37,17 @@ def judge(node_ids: Iterable[int], now: datetime | None = None) -> set[int]:
             row.node_id: row for row in NodeStatusRow.objects.select_for_update().filter(node__in=ids).order_by("node")
         }
         everything = _group(latest.read(ids))
-        return {node.pk for node in nodes if _judge(node, everything.get(node.pk, {}), rows.get(node.pk), at)}
+        registry.note_presence({node.pk: _seen_at(everything.get(node.pk, {}).get(Kind.GPU, {})) for node in nodes})
+        judged = [_judge(node, everything.get(node.pk, {}), rows.get(node.pk), at) for node in nodes]
+        _confirm([one for one in judged if not one.changed], at)
+        return {one.node_id for one in judged if one.changed}
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    node_id: int
+    changed: bool
+    heard_at: datetime | None
 
 
 def _group(read: dict[latest.Key, latest.State]) -> dict[int, States]:
@@ -46,22 +57,29 @@ def _group(read: dict[latest.Key, latest.State]) -> dict[int, States]:
     return grouped
 
 
-def _judge(node: Node, states: States, row: NodeStatusRow | None, at: datetime) -> bool:
+def _judge(node: Node, states: States, row: NodeStatusRow | None, at: datetime) -> _Judged:
     heard_ms = max((int(state.at_ms.max()) for of_kind in states.values() for state in of_kind.values()), default=0)
     heard_at = datetime.fromtimestamp(heard_ms / 1000, UTC) if heard_ms else None
-    gpus = states.get(Kind.GPU, {})
-    registry.note_presence(node.pk, _seen_at(gpus))
     verdict = classify(_evidence(node, states, heard_ms, at))
     if row is not None and (row.state, row.cause) == (verdict.state, verdict.cause):
-        NodeStatusRow.objects.filter(pk=row.pk).update(as_of=at, heard_at=heard_at)
-        return False
+        return _Judged(node.pk, False, heard_at)
     since = _began(verdict, heard_at, row, at)
     NodeStatusRow.objects.update_or_create(
         node=node,
         defaults={"state": verdict.state, "cause": verdict.cause, "since": since, "as_of": at, "heard_at": heard_at},
     )
     _turn_page(node, verdict, since)
-    return True
+    return _Judged(node.pk, True, heard_at)
+
+
+def _confirm(judged: list[_Judged], at: datetime) -> None:
+    """Nothing changed for these but that it was looked at: one statement, for this is nearly every node every time."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE telemetry_nodestatusrow s SET as_of = %s, heard_at = new.heard_at"
+            " FROM unnest(%s::int[], %s::timestamptz[]) AS new(node_id, heard_at) WHERE s.node_id = new.node_id",
+            [at, [one.node_id for one in judged], [one.heard_at for one in judged]],
+        )
 
 
 def _began(verdict: Verdict, heard_at: datetime | None, row: NodeStatusRow | None, at: datetime) -> datetime:

@@ -61,10 +61,10 @@ def rollup_table_sql(table: str) -> str:
 
 LATEST_SQL: Final = """
 CREATE TABLE telemetry_latest (
-  node_id integer NOT NULL, kind smallint NOT NULL, subject_id integer NOT NULL,
-  at_ms bigint[] NOT NULL, value double precision[] NOT NULL,
-  PRIMARY KEY (node_id, kind, subject_id)
+  node_id integer NOT NULL, kind smallint NOT NULL, body bytea NOT NULL, PRIMARY KEY (node_id, kind)
 ) WITH (fillfactor = 50);
+-- MAIN: a body of a few kilobytes is rewritten with every scrape, in the page and not in a table beside it.
+ALTER TABLE telemetry_latest ALTER COLUMN body SET STORAGE MAIN;
 CREATE TABLE telemetry_dirty (
   node_id integer NOT NULL, hour timestamptz NOT NULL,
   from_at timestamptz NOT NULL, to_at timestamptz NOT NULL, since timestamptz NOT NULL DEFAULT now(),

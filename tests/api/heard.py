@@ -31,7 +31,7 @@ def tell(
         (Kind.CIRCUIT, i, *cell) for i, told in enumerate(circuits.values()) for cell in _cells(told, Kind.CIRCUIT)
     ]
     kinds, subjects, at_ms, codes, values = zip(*cells, strict=True)
-    batch = Batch(
+    batch = Batch.of(
         node.pk,
         np.array(kinds, np.uint8),
         np.array(codes, np.uint16),

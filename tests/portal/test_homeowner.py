@@ -25,7 +25,7 @@ def report(cast: Cast, **values: float) -> None:
     ensure_partitions()
     columns = [BY_NAME[Kind.NODE][name] for name in values]
     count = len(columns)
-    batch = Batch(
+    batch = Batch.of(
         node_id=cast.node.pk,
         kinds=np.full(count, int(Kind.NODE), np.uint8),
         codes=np.array([column.code for column in columns], np.uint16),

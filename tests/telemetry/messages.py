@@ -11,8 +11,9 @@ from typing import Any, Final
 import cramjam
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from telemetry.admission import Admitted, NodeSeries, admit
+from telemetry.admission import Admitted, admit
 from telemetry.batch import Batch
+from telemetry.known_series import KnownSeries
 from telemetry.remote_write import STALE_BITS, decompress, walk
 
 _DOUBLE, _INT64, _UINT64, _STRING, _MESSAGE, _BYTES, _FIXED32 = 1, 3, 4, 9, 11, 12, 7
@@ -99,7 +100,7 @@ def body(*parts: Any) -> bytes:
 def admitted(node_id: int, parts: Sequence[Any], now: float | None = None, hours: int = 72) -> Admitted:
     """The same way in as through the door."""
     at = time.time() if now is None else now
-    return admit(node_id, walk(decompress(body(*parts))), NodeSeries(), at, int((at - hours * 3600) * 1000))
+    return admit(node_id, walk(decompress(body(*parts))), KnownSeries(), at, int((at - hours * 3600) * 1000))
 
 
 def batch(node_id: int, *parts: Any, now: float | None = None) -> Batch:

@@ -7,15 +7,17 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import numpy as np
 from asgiref.sync import async_to_sync, sync_to_async
 from asgiref.testing import ApplicationCommunicator
 from django.conf import settings
-from django.db import connection
 
 from homes.access import acting_as_system
 from homes.models import Node
+from telemetry import latest
 from telemetry.catalogue import COLUMNS, Kind
 from tests.cast import ANONYMOUS, Cast
+from tests.telemetry.stored import put_latest
 from xfra_portal.asgi import application
 
 PATIENCE = 5.0
@@ -103,9 +105,4 @@ def hear(node: Node, decibels: float, at: float | None = None) -> None:
     code = next(c.code for c in COLUMNS[Kind.NODE] if c.name == "sound_decibels")
     at_ms, values = [0] * width, [float("nan")] * width
     at_ms[code], values[code] = int((at or time.time()) * 1000), decibels
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO telemetry_latest VALUES (%s, %s, 0, %s, %s) ON CONFLICT (node_id, kind, subject_id)"
-            " DO UPDATE SET at_ms = EXCLUDED.at_ms, value = EXCLUDED.value",
-            [node.pk, int(Kind.NODE), at_ms, values],
-        )
+    put_latest(node.pk, Kind.NODE, {0: latest.State(np.array(at_ms), np.array(values))})

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from django.db import connection
 
+from telemetry import latest
 from telemetry.catalogue import COLUMNS, Kind
 from telemetry.tables import OTHER_TABLE, SAMPLE_TABLES
 
@@ -52,3 +55,17 @@ def others(node_id: int) -> dict[tuple[str, int], float]:
         node_id,
     )
     return {(name, at): value for name, at, value in found}
+
+
+def put_latest(node_id: int, kind: Kind, subjects: Mapping[int, latest.State]) -> None:
+    """Replace what is known of one node and kind, whatever its age."""
+    ids = np.array(sorted(subjects), np.int64)
+    table = latest.Table.never(np.full(len(ids), node_id, np.int64), ids, len(COLUMNS[kind]))
+    for i, subject in enumerate(ids.tolist()):
+        table.at_ms[i], table.values[i] = subjects[subject].at_ms, subjects[subject].values
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO telemetry_latest (node_id, kind, body) VALUES (%s, %s, %s)"
+            " ON CONFLICT (node_id, kind) DO UPDATE SET body = EXCLUDED.body",
+            [node_id, int(kind), latest._encode(table, slice(None))],
+        )

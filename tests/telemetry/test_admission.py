@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry.admission import FUTURE_MS, IDLE_SECONDS, SERIES_BUDGET, Admitted, NodeSeries, admit
+from telemetry.admission import FUTURE_MS, Admitted, admit
 from telemetry.batch import OTHER, GpuSubject, OtherSubject
 from telemetry.catalogue import COLUMNS, LATENCY_QUANTILES, SOURCES, Kind, Shape, Source, find_source
+from telemetry.known_series import IDLE_SECONDS, SERIES_BUDGET, KnownSeries
 from telemetry.remote_write import walk
 from tests.telemetry.messages import STALE, Exemplar, Label, TimeSeries, admitted, gpu, message, series
 
@@ -21,8 +22,8 @@ AT = int(NOW * 1000)
 OLDEST = AT - 72 * 3_600_000
 
 
-def admit_all(*parts: Any, known: NodeSeries | None = None, now: float = NOW) -> Admitted:
-    return admit(1, walk(message(*parts)), NodeSeries() if known is None else known, now, OLDEST)
+def admit_all(*parts: Any, known: KnownSeries | None = None, now: float = NOW) -> Admitted:
+    return admit(1, walk(message(*parts)), KnownSeries() if known is None else known, now, OLDEST)
 
 
 def of_source(source: Source, value: float, at: int = AT) -> Any:
@@ -103,7 +104,7 @@ def test_both_generations_say_the_same(old: str, new: str, value: float, base: f
     second = admit_all(gpu(5, new, [(AT, base)], hostname="as since 4.6")).batch
     assert first.kinds.tolist() == [Kind.GPU]
     assert first.values[0] == pytest.approx(base, rel=1e-12)
-    assert (first.codes.tolist(), first.gpus) == (second.codes.tolist(), second.gpus)
+    assert (first.codes.tolist(), first.layout.gpus) == (second.codes.tolist(), second.layout.gpus)
     assert second.values.tolist() == [base]
 
 
@@ -177,7 +178,7 @@ GPU_LABELS = [
 
 @pytest.mark.parametrize(("labels", "subject"), GPU_LABELS)
 def test_a_gpu_is_its_uuid(labels: dict[str, str], subject: GpuSubject) -> None:
-    assert admit_all(series("DCGM_FI_DEV_GPU_TEMP", [(AT, 50.0)], **labels)).batch.gpus == (subject,)
+    assert admit_all(series("DCGM_FI_DEV_GPU_TEMP", [(AT, 50.0)], **labels)).batch.layout.gpus == (subject,)
 
 
 @pytest.mark.parametrize("labels", [{}, {"UUID": "G" * 65}, {"gpu": "0", "Hostname": "n"}])
@@ -185,7 +186,7 @@ def test_a_gpu_metric_without_a_uuid_is_kept_as_it_is(labels: dict[str, str]) ->
     found = admit_all(series("DCGM_FI_DEV_GPU_UTIL", [(AT, 5000.0)], **labels)).batch
     assert found.kinds.tolist() == [OTHER]
     assert found.values.tolist() == [5000.0]
-    assert found.other_series == (OtherSubject("DCGM_FI_DEV_GPU_UTIL", labels),)
+    assert found.layout.other_series == (OtherSubject("DCGM_FI_DEV_GPU_UTIL", labels),)
 
 
 def test_a_body_names_each_subject_once() -> None:
@@ -193,9 +194,9 @@ def test_a_body_names_each_subject_once() -> None:
     parts += [series("xfra_circuit_power_watts", [(AT, 5.0)], circuit=name) for name in ("oven", "dryer", "oven")]
     parts += [series("up", [(AT, 1.0)], job=job) for job in ("a", "b")]
     found = admit_all(*parts).batch
-    assert [g.slot for g in found.gpus] == [0, 1]
-    assert found.circuits == ("oven", "dryer")
-    assert [s.labels for s in found.other_series] == [{"job": "a"}, {"job": "b"}]
+    assert [g.slot for g in found.layout.gpus] == [0, 1]
+    assert found.layout.circuits == ("oven", "dryer")
+    assert [s.labels for s in found.layout.other_series] == [{"job": "a"}, {"job": "b"}]
     assert found.subjects.tolist() == [0, 1, 0, 1, 0, 1, 0, 0, 1]
 
 
@@ -244,11 +245,11 @@ def test_a_percentage_is_a_ratio_that_is_never_over_one(ratio: float) -> None:
 
 def test_utf8_names_are_legal() -> None:
     found = admit_all(series("température de l'eau", [(AT, 4.0)], größe="温度"))
-    assert found.batch.other_series == (OtherSubject("température de l'eau", {"größe": "温度"}),)
+    assert found.batch.layout.other_series == (OtherSubject("température de l'eau", {"größe": "温度"}),)
 
 
 def test_the_budget_of_series() -> None:
-    known = NodeSeries(budget=3)
+    known = KnownSeries(budget=3)
     first = [series("m", [(AT, 1.0), (AT + 1, 2.0)], i=str(i)) for i in range(5)]
     found = admit_all(*first, known=known)
     assert (len(found.batch), found.refused) == (6, {"over the budget of 3 series per node": 4})
@@ -261,7 +262,7 @@ def test_the_budget_of_series() -> None:
 
 
 def test_malformed_series_use_no_budget() -> None:
-    known = NodeSeries(budget=1)
+    known = KnownSeries(budget=1)
     admit_all(series("", [(AT, 1.0)]), series("x", [(AT, 1.0)], **{"": "y"}), known=known)
     assert len(known) == 0
     assert not admit_all(series("up", [(AT, 1.0)]), known=known).refused

@@ -6,8 +6,10 @@ import itertools
 import math
 import struct
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
+import cramjam
 import numpy as np
 import pytest
 from django.db import connection
@@ -30,24 +32,27 @@ SAMPLE = st.tuples(
     st.integers(-(1 << 63), (1 << 63) - 1),
     st.floats(),
 )
+DTYPES = (np.uint8, np.uint16, np.uint32, np.int64, np.float64)
 
 
 @st.composite
 def batch_strategy(draw: Any) -> Batch:
     columns = list(zip(*draw(st.lists(SAMPLE, max_size=20)), strict=True)) or [()] * 5
-    return Batch(
+    batch = Batch.of(
         draw(st.integers(0, (1 << 53) - 1)),
-        *(np.array(column, dtype) for column, (_, dtype) in zip(columns, batches._ARRAYS, strict=True)),
+        *(np.array(column, dtype) for column, dtype in zip(columns, DTYPES, strict=True)),
         gpus=tuple(draw(st.lists(st.builds(GpuSubject, TEXT, st.integers(0, 999), TEXT), max_size=3))),
         circuits=tuple(draw(st.lists(TEXT, max_size=3))),
         other_series=tuple(draw(st.lists(st.builds(OtherSubject, TEXT, st.dictionaries(TEXT, TEXT)), max_size=3))),
     )
+    order = draw(st.permutations(range(len(batch))))[: draw(st.integers(0, 20))]
+    return replace(batch, series=np.array(order, np.uint16), at_ms=batch.at_ms[order], values=batch.values[order])
 
 
 def as_plain(batch: Batch) -> tuple[Any, ...]:
     arrays = (getattr(batch, name).tolist() for name in ("kinds", "codes", "subjects", "at_ms"))
     values = [bits(value) for value in batch.values.tolist()]
-    return batch.node_id, *arrays, values, batch.gpus, batch.circuits, batch.other_series
+    return batch.node_id, *arrays, values, batch.layout.gpus, batch.layout.circuits, batch.layout.other_series
 
 
 @settings(max_examples=50)
@@ -57,9 +62,9 @@ def test_a_batch_comes_back(batch: Batch) -> None:
 
 
 WHOLE = batches.encode(
-    Batch(
+    Batch.of(
         7,
-        *(np.arange(3).astype(dtype) for _, dtype in batches._ARRAYS),
+        *(np.arange(3).astype(dtype) for dtype in DTYPES),
         gpus=(GpuSubject("GPU-1", 3, "RTX"),),
         circuits=("oven",),
         other_series=(OtherSubject("up", {"job": "x"}),),
@@ -75,15 +80,19 @@ def test_a_batch_cut_anywhere_is_corrupt(cut: int) -> None:
         batches.decode(WHOLE + WHOLE[:cut] + b"x")
 
 
-HEADERS = [b"", b"[]", b"null", b"7", b"{}", b'{"n":-1}', b'{"n":1e99}', b'{"n":4611686018427387904,"node":1}',
-           b'{"n":0,"node":1,"gpus":[[1]],"circuits":[],"other":[]}', b'{"n":0,"node":1,"gpus":3}',
-           b"\xff" * 9]  # fmt: skip
+LAYOUTS = [b"", b"[]", b"null", b"7", b"{}", b'{"kinds":[],"codes":[],"subjects":[]}', b"\xff" * 9,
+           b'{"kinds":[1],"codes":[],"subjects":[],"gpus":[],"circuits":[],"other":[]}',
+           b'{"kinds":[256],"codes":[0],"subjects":[0],"gpus":[],"circuits":[],"other":[]}',
+           b'{"kinds":[],"codes":[],"subjects":[],"gpus":[[1]],"circuits":[],"other":[]}',
+           b'{"kinds":[],"codes":[],"subjects":[],"gpus":3,"circuits":[],"other":[]}']  # fmt: skip
 
 
-@pytest.mark.parametrize("header", HEADERS)
-def test_a_batch_with_another_header_is_corrupt(header: bytes) -> None:
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("compress", [bytes, cramjam.zstd.compress])
+def test_a_batch_with_another_layout_is_corrupt(layout: bytes, compress: Any) -> None:
+    wire = bytes(compress(layout))
     with pytest.raises(CorruptBatch):
-        batches.decode(batches.MAGIC + struct.pack("<I", len(header)) + header)
+        batches.decode(struct.pack("<4sQIII", batches.MAGIC, 1, 0, 0, len(wire)) + wire)
 
 
 @given(st.binary(max_size=100), st.integers(0, len(WHOLE)))

@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from django.db import OperationalError, connection, connections
 
 from homes.models import Gpu, Node
 from telemetry import ingest, live, partitions, storage, tasks
-from telemetry.batch import Batch, encode
+from telemetry.batch import encode
 from telemetry.catalogue import COLUMNS, Kind
 from telemetry.models import NodeStatusRow
 from telemetry.stream import DEAD_LETTERS, GROUP, Appender, Drain, Keys, StreamFull, shard_of
@@ -249,8 +250,8 @@ def test_the_task_waits_for_a_database_that_comes_back(
 def corrupt(node: Node) -> bytes:
     """Well formed, with a column that does not exist."""
     found = batch(node.pk, series("xfra_sound_decibels", [(AT, 1.0)]))
-    broken = found.codes + len(COLUMNS[Kind.NODE])
-    return encode(Batch(found.node_id, found.kinds, broken, found.subjects, found.at_ms, found.values, (), (), ()))
+    broken = replace(found.layout, codes=found.layout.codes + len(COLUMNS[Kind.NODE]))
+    return encode(replace(found, layout=broken))
 
 
 def test_what_can_never_be_stored_goes_to_the_dead_letters_and_the_rest_is_stored(

@@ -26,7 +26,7 @@ HOME, REGISTER = (BY_NAME[Kind.NODE][name].code for name in ("home_power_watts",
 def samples(node_id: int, code: int, values: dict[int, float]) -> Batch:
     """Samples of one node column at START + seconds."""
     count = len(values)
-    return Batch(
+    return Batch.of(
         node_id=node_id,
         kinds=np.full(count, int(Kind.NODE), np.uint8),
         codes=np.full(count, code, np.uint16),

@@ -14,10 +14,11 @@ from django.db import Error, IntegrityError, connection
 
 from homes.access import acting_as_system
 from homes.models import Gpu, InventoryEvent, Node
-from telemetry import latest, registry, rollups, states, storage
+from telemetry import latest, rollups, states, storage
 from telemetry.batch import Batch
 from telemetry.catalogue import COLUMNS, Kind
 from telemetry.stream import shard_of
+from telemetry.widening import gather, widen
 from tests.telemetry import stored
 from tests.telemetry.conftest import MakeNode
 from tests.telemetry.messages import STALE, admitted, batch, gpu, series
@@ -282,8 +283,7 @@ def test_a_sample_outside_the_partitions_rolls_everything_back_and_caches_recove
 
 def test_a_batch_that_speaks_of_columns_that_do_not_exist(node: Node) -> None:
     nonsense = batch(node.pk, gpu(0, TEMP, [(AT, 50.0)], owner(node)))
-    nonsense.codes.setflags(write=True)
-    nonsense.codes[0] = len(COLUMNS[Kind.GPU])
+    nonsense.layout.codes[0] = len(COLUMNS[Kind.GPU])
     with pytest.raises(IndexError):
         write(nonsense)
     assert not Gpu.objects.filter(node=node).exists()
@@ -336,8 +336,7 @@ def test_writers_of_overlapping_nodes_lose_nothing_and_do_not_deadlock(make_node
 
 def test_wide_rows_of_two_batches_in_one_write_meet(node: Node) -> None:
     parts = scrape(node)
-    subjects = registry.resolve([(one := batch(node.pk, *parts[:3])), (two := batch(node.pk, *parts[3:]))])
-    rows = storage.widen(Kind.GPU, [one, two], subjects)
+    rows = widen(Kind.GPU, gather([batch(node.pk, *parts[:3]), batch(node.pk, *parts[3:])]))
     assert rows.values.shape == (2, len(COLUMNS[Kind.GPU]))
     assert np.count_nonzero(~np.isnan(rows.values)) == 6
     assert not rows.ended.any()
