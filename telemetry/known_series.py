@@ -1,14 +1,16 @@
 """The series that one node sends, remembered: what each means, and which one usually follows which.
 
 Pure. A node sends the same series in the same order for ever, cut into bodies anywhere. So each series
-remembers the bytes it starts with and its successor: reading a body is comparing whole label sets with
+remembers the bytes it starts with, in the order of first sight: reading a body is comparing whole label sets with
 what is expected there, and only the eight bytes of a value and the six of a timestamp are looked at.
 Anything that is not exactly as expected makes `read` say None, and the plain decoder has the word.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Final
 
 import numpy as np
@@ -21,8 +23,13 @@ from telemetry.remote_write import BadBody, BadSeries, label_span, parse_labels
 SERIES_BUDGET: Final = 3000
 IDLE_SECONDS: Final = 3600.0
 
-_VALUE_AND_INSTANT: Final = 15  # eight bytes, a tag, and a varint of six: every millisecond from 2004 to 2109
-_INSTANT: Final = 6
+_VALUE: Final = b"\x12\x10\x09"
+_ZERO: Final = b"\x12\x07\x10"
+"""How a sample begins, up to its value; and, as protobuf leaves out a zero, up to its timestamp."""
+_INSTANT: Final = 6  # a varint of six bytes: every millisecond from 2004 to 2109
+_AFTER: Final = {_VALUE: 8 + 1 + _INSTANT, _ZERO: _INSTANT}
+"""How many bytes follow in the series."""
+_BLOCK: Final = 64
 _CONTINUES: Final = np.uint64(0x808080808080)
 _ENDS: Final = np.uint64(0x008080808080)
 
@@ -49,16 +56,18 @@ class Found:
 
 
 class KnownSeries:
-    """The memory of one node at one door. Series keep their number until they have been idle for an hour."""
+    """The memory of one node at one door. Series keep their number until they have been idle for an hour.
+
+    Numbers are given in the order of first sight, so the series after number 7 is expected to be number 8.
+    """
 
     def __init__(self, budget: int = SERIES_BUDGET) -> None:
         self._budget = budget
         self._numbers: dict[bytes, int] = {}
         self._meanings: list[Meaning] = []
-        self._with_value: list[bytes] = []
-        self._with_zero: list[bytes] = []
-        self._next: list[int] = []
-        self._last = 0
+        self._heads: list[bytes] = []
+        self._steps: list[int] = []
+        self._valued: list[bool] = []
         self._used_at = np.zeros(budget)
         self._layout: Layout | None = None
         self._scaling = np.empty((3, 0))
@@ -68,28 +77,26 @@ class KnownSeries:
 
     def number(self, label_bytes: bytes, now: float) -> int:
         """The number of a series. Raises BadSeries for malformed labels and for a new series beyond the budget."""
-        number = self._numbers.get(label_bytes)
+        key = _key(label_bytes)
+        number = self._numbers.get(key)
         if number is None:
-            number = self._learn(label_bytes, now)
-        self._next[self._last] = self._last = number
+            number = self._learn(key, label_bytes, now)
         self._used_at[number] = now
         return number
 
-    def _learn(self, label_bytes: bytes, now: float) -> int:
+    def _learn(self, key: bytes, label_bytes: bytes, now: float) -> int:
         meaning = _meaning(parse_labels(label_bytes))
-        with_value = _head(label_bytes, b"\x12\x10\x09", _VALUE_AND_INSTANT)
-        with_zero = _head(label_bytes, b"\x12\x07\x10", _INSTANT)
         number = len(self._meanings)
         if number < self._budget:
             self._meanings.append(meaning)
-            self._with_value.append(with_value)
-            self._with_zero.append(with_zero)
-            self._next.append(0)
+            self._heads.append(b"")
+            self._steps.append(0)
+            self._valued.append(True)
         else:
             number = self._free(now)
             self._meanings[number] = meaning
-            self._with_value[number], self._with_zero[number] = with_value, with_zero
-        self._numbers[label_bytes] = number
+        self._set_head(number, label_bytes, _VALUE)
+        self._numbers[key] = number
         self._layout = None
         return number
 
@@ -98,67 +105,68 @@ class KnownSeries:
         number = int(self._used_at.argmin())
         if now - self._used_at[number] < IDLE_SECONDS:
             raise BadSeries(f"over the budget of {self._budget} series per node")
-        self._numbers = {label_bytes: other for label_bytes, other in self._numbers.items() if other != number}
+        self._numbers = {key: other for key, other in self._numbers.items() if other != number}
         return number
 
     def read(self, message: bytes, now: float) -> Found | None:
         """A WriteRequest of known series with one sample each, or None for anything else."""
-        if not self._meanings:
-            return None
         walked = self._walk(message)
         if walked is None:
             return None
-        series, places = (np.array(column, np.int64) for column in walked)
-        zero = places < 0
-        instants = np.where(zero, -places, places + 9)
+        series, after, valued = walked
         words: Any = np.ndarray((len(message) - 7,), "<u8", message, 0, (1,))
-        varints = words[instants - 2] >> np.uint64(16)
-        values = np.where(zero, 0.0, words[np.where(zero, 0, places)].view("<f8"))
+        varints = words[after - 8] >> np.uint64(16)
+        values = np.where(valued, words[np.where(valued, after - _AFTER[_VALUE], 0)].view("<f8"), 0.0)
         octets = np.frombuffer(message, np.uint8)
-        if (varints & _CONTINUES != _ENDS).any() or (octets[places[~zero] + 8] != 0x10).any():
+        if (varints & _CONTINUES != _ENDS).any() or (octets[after - 7] != 0x10).any():
             return None
         self._used_at[series] = now
         return Found(series.astype(np.uint16), _instants(varints), values)
 
-    def _walk(self, message: bytes) -> tuple[list[int], list[int]] | None:
-        """Series numbers, and where each value is (where its timestamp is, negative, if the value is zero)."""
-        following, with_value, with_zero = self._next, self._with_value, self._with_zero
+    def _walk(self, message: bytes) -> tuple[Int64s, Int64s, npt.NDArray[np.bool_]] | None:
+        """Series numbers, where each series ends, and whether its sample has a value (zero is left out on the wire).
+
+        In blocks of series that follow each other, each block compared by a few calls into C. Where a block is not as
+        expected, the place decides: the same series with the other form of sample, or another series that is known.
+        """
+        end, position, number, missed = len(message), 0, 0, -1
         series: list[int] = []
-        places: list[int] = []
-        position, end, last, looked_up = 0, len(message), self._last, False
-        starts = message.startswith
+        ends: list[int] = []
+        valued: list[bool] = []
         while position < end:
-            number = following[last]
-            if starts(with_value[number], position):
-                position += len(with_value[number])
-                places.append(position)
-                position += _VALUE_AND_INSTANT
-            elif starts(with_zero[number], position):
-                position += len(with_zero[number])
-                places.append(-position)
-                position += _INSTANT
-            elif looked_up:
-                return None
-            else:
-                found = self._look_up(message, position)
-                if found is None:
+            block = slice(number, number + _BLOCK)
+            places = list(accumulate(self._steps[block], initial=position))
+            good = list(map(message.startswith, self._heads[block], places))
+            count = len(good) if all(good) else good.index(False)
+            series += range(number, number + count)
+            ends += places[1 : count + 1]
+            valued += self._valued[number : number + count]
+            position, number = places[count], number + count
+            if position < end and (count < len(good) or number == len(self._heads)):
+                expected = self._expect(message, position) if position != missed else None
+                if expected is None:
                     return None
-                following[last], looked_up = found, True
-                continue
-            looked_up = False
-            series.append(number)
-            last = number
+                number, missed = expected, position
         if position != end or not series:
             return None
-        self._last = last
-        return series, places
+        return np.array(series, np.int64), np.array(ends, np.int64), np.array(valued)
 
-    def _look_up(self, message: bytes, position: int) -> int | None:
+    def _expect(self, message: bytes, position: int) -> int | None:
+        """Which series begins here, its head set to the form that it has here; None for one that is not known."""
         try:
             begin, end = label_span(message, position)
         except BadBody:
             return None
-        return self._numbers.get(message[begin:end])
+        label_bytes, sample = message[begin:end], message[end : end + 3]
+        number = self._numbers.get(_key(label_bytes)) if sample in _AFTER else None
+        if number is not None:
+            self._set_head(number, label_bytes, sample)
+        return number
+
+    def _set_head(self, number: int, label_bytes: bytes, sample: bytes) -> None:
+        head = b"\x0a" + _varint(len(label_bytes) + len(sample) + _AFTER[sample]) + label_bytes + sample
+        self._heads[number], self._steps[number] = head, len(head) + _AFTER[sample]
+        self._valued[number] = sample == _VALUE
 
     @property
     def layout(self) -> Layout:
@@ -182,9 +190,9 @@ class KnownSeries:
         return self._scaling[:, series]
 
 
-def _head(label_bytes: bytes, sample: bytes, rest: int) -> bytes:
-    """The bytes from the start of a series up to its first sample's value, or timestamp."""
-    return b"\x0a" + _varint(len(label_bytes) + len(sample) + rest) + label_bytes + sample
+def _key(label_bytes: bytes) -> bytes:
+    """What a series is known by: a tenth of the memory that its labels would take."""
+    return hashlib.blake2b(label_bytes, digest_size=16).digest()
 
 
 def _varint(number: int) -> bytes:
