@@ -127,6 +127,12 @@ def page(before: str = "", size: int = PAGE) -> list[Letter]:
     return [_letter(entry_id.decode(), fields) for entry_id, fields in answer]
 
 
+def newest() -> str:
+    """The id of the newest letter; empty when there is none."""
+    found = page(size=1)
+    return found[0].id if found else ""
+
+
 def _letter(letter_id: str, raw: list[bytes]) -> Letter:
     fields = {name.decode(): text for name, text in zip(raw[::2], raw[1::2], strict=True)}
     numbers = {name: int(fields[name]) for name in ("shard", "node", "samples", "from", "to") if name in fields}

@@ -20,6 +20,7 @@ home-internet                ... - ...-.. L
 home-battery                 ... - ...-.. L
 fleet                        --- - ...... L
 node                         --- - ...-.. L
+dead-letters                 --- - ..--.. L
 healthz                      ... . ...... .
 readyz                       ~~~ ~ ~~~~~~ ~
 api-me                       ... . ...... U
