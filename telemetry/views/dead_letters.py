@@ -46,7 +46,7 @@ def _context(request: HttpRequest, may_decide: bool) -> dict[str, Any]:
         "shell": "operator",
         "place": "dead-letters",
         "count": dead_letters.count(),
-        "rows": [(letter, hostnames.get(letter.node_id)) for letter in letters],
+        "rows": [(letter, hostnames.get(letter.node_id or 0)) for letter in letters],
         "newest": dead_letters.newest(),
         "older": letters[-1].id if len(letters) == dead_letters.PAGE else "",
         "is_first": "before" not in request.GET,

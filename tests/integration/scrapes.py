@@ -102,7 +102,11 @@ def compare(served: Served, stored: Values) -> int:
     """Every sample of a scrape is stored as it was served, and nothing else is; how many there are."""
     expected = in_base_units(served.text)
     assert len(expected) == len(parse(served.text)) > BODY_SAMPLES, "a scrape must span bodies"
-    assert stored.keys() == expected.keys(), f"half of {served.at_ms} is missing"
+    missing, more = expected.keys() - stored.keys(), stored.keys() - expected.keys()
+    assert not missing, (
+        f"{len(missing)} of {len(expected)} samples of {served.at_ms} are missing: {sorted(missing)[:5]}"
+    )
+    assert not more, f"never served at {served.at_ms}: {sorted(more)[:5]}"
     for key, value in expected.items():
         kind, _, name = key
         shape = next(column.shape for column in COLUMNS[kind] if column.name == name)

@@ -312,6 +312,21 @@ def test_more_than_the_stream_has_room_for_stays_listed(
     assert dead_bytes(ingest_redis) == 700
 
 
+@needs_database
+def test_programs_read_them_too(cast: Cast, operator: Client, ingest_redis: redis.Redis) -> None:
+    ids = bury(
+        ingest_redis, *(b"x" * 10 for _ in range(dead_letters.PAGE + 1)), about={"node": cast.node.pk, "samples": 3}
+    )
+    first = operator.get("/api/v1/dead-letters").json()
+    assert (first["letters"], first["held_bytes"], first["is_full"]) == (len(ids), 10 * len(ids), False)
+    second = operator.get("/api/v1/dead-letters", {"before": first["older"]}).json()
+    assert [row["id"] for row in first["results"] + second["results"]] == ids[::-1]
+    assert second["older"] is None
+    row = second["results"][0]
+    assert (row["node"], row["samples"], row["first_at"], row["size_bytes"]) == (cast.node.pk, 3, None, 10)
+    assert cast.client("outsider").get("/api/v1/dead-letters").status_code == 404
+
+
 # The fleet page
 
 
