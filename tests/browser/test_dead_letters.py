@@ -7,7 +7,7 @@ import redis
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from telemetry.stream import DEAD_LETTERS, Keys
+from telemetry.stream import DEAD_BYTES, DEAD_LETTERS, Keys
 from tests.browser.conftest import PHONE, Enter
 from tests.stack import Stack, wait_for
 
@@ -19,6 +19,7 @@ PAGE = "/fleet/dead-letters/"
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_an_operator_retries_and_discards(portal: Stack, enter: Enter, scheme: str) -> None:
     with redis.Redis.from_url(portal.env["REDIS_URL"]) as client:
+        client.delete(DEAD_LETTERS, DEAD_BYTES)
         poison = b"not a batch"
         client.incrby(Keys(0).held, len(poison))
         client.xadd(Keys(0).stream, {"b": poison})
