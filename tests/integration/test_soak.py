@@ -1,6 +1,6 @@
 """A soak: a steady rate while something at random is killed again and again, and every sample is counted afterwards.
 
-    pytest tests/integration/test_soak.py --soak-seconds 600 --soak-rate 20000
+    pytest tests/integration/test_soak.py --soak-seconds 600 --soak-rate 8000
 
 Seconds and samples per second; without options a short one. A kill every 30 s, in a short soak every 10 s: every part
 has its turn in every round, in random order, and of a part it may hit any process.
