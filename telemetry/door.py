@@ -111,8 +111,8 @@ class RemoteWriteDoor:
             self._appender = Appender(_connect())
         try:
             wake = await self._appender.append(shard, batches.encode(admitted.batch))
-        except StreamFull:
-            raise try_later("the ingest stream is full") from None
+        except StreamFull as error:
+            raise try_later(str(error)) from None
         except (redis.RedisError, OSError) as error:
             logger.warning("ingest stream is away: %s", error)
             raise try_later("the ingest stream is away") from None

@@ -11,7 +11,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError
 from psycopg.errors import CheckViolation
 from psycopg_pool import PoolTimeout
 
-from telemetry import live, partitions, states, storage
+from telemetry import dead_letters, live, partitions, states, storage
 from telemetry.batch import Batch, CorruptBatch, decode
 from telemetry.stream import Drain, Entry, connect
 
@@ -119,12 +119,14 @@ def _one_by_one(drain: Drain, readable: list[tuple[Entry, Batch]], shard: int) -
         except _AWAY:
             raise
         except (DatabaseError, ValueError, IndexError, KeyError) as error:
-            _bury(drain, entry, str(error))
+            _bury(drain, entry, str(error), dead_letters.about(batch))
         else:
             drain.remove([entry])
     return touched
 
 
-def _bury(drain: Drain, entry: Entry, reason: str) -> None:
-    logger.error("entry %s cannot be stored and goes to the dead letters: %s", entry.id, reason)
-    drain.bury(entry, reason)
+def _bury(drain: Drain, entry: Entry, reason: str, about: dict[str, int] | None = None) -> None:
+    if drain.bury(entry, reason, about):
+        logger.error("entry %s cannot be stored and went to the dead letters: %s", entry.id, reason)
+    else:
+        logger.critical("the dead letters are full: entry %s cannot be stored and stays: %s", entry.id, reason)

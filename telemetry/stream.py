@@ -1,24 +1,35 @@
 """The ingest stream: batches that were acknowledged and are not stored yet, in Redis, fsynced on each append.
 
 Admission is by bytes, atomically with the append: acknowledged data is never trimmed. A batch leaves
-the stream only after the transaction that stored it has committed.
+the stream only after the transaction that stored it has committed, or for the dead letters, where it waits
+for an operator (telemetry.dead_letters). Those are bounded by bytes too: what finds no room there stays here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 import redis
 import redis.asyncio
 from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 GROUP: Final = "writers"
 CONSUMER: Final = "drain"  # one name per shard: whoever drains next also finds what its predecessor left
 WAKE_SECONDS: Final = 5
 DEAD_LETTERS: Final = "xfra:ingest:dead"
+DEAD_BYTES: Final = f"{DEAD_LETTERS}:bytes"
+DEAD_FULL: Final = f"{DEAD_LETTERS}:full"
+DEAD_FULL_SECONDS: Final = 600
+SHUT: Final = {cause: f"xfra:ingest:shut:{cause}" for cause in ("disk", "memory", "store")}
+"""While one of these keys exists nothing is taken in; telemetry.room sets them and says what they mean."""
 
 _APPEND: Final = """
+if redis.call('EXISTS', KEYS[4], KEYS[5], KEYS[6]) > 0 then return -2 end
 local held = tonumber(redis.call('GET', KEYS[2]) or '0')
 if held + #ARGV[1] > tonumber(ARGV[2]) then return -1 end
 redis.call('XADD', KEYS[1], '*', 'b', ARGV[1])
@@ -37,9 +48,25 @@ if freed > 0 and redis.call('DECRBY', KEYS[2], freed) < 0 then redis.call('SET',
 return freed
 """
 
+_BURY: Final = """
+local entry = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])[1]
+if not entry then return 1 end
+local body, size = entry[2][2], #entry[2][2]
+if tonumber(redis.call('GET', KEYS[4]) or '0') + size > tonumber(ARGV[2]) then
+  redis.call('SET', KEYS[5], '1', 'EX', ARGV[3])
+  return 0
+end
+redis.call('XADD', KEYS[3], '*', 'b', body, unpack(ARGV, 4))
+redis.call('INCRBY', KEYS[4], size)
+redis.call('XACK', KEYS[1], 'writers', ARGV[1])
+redis.call('XDEL', KEYS[1], ARGV[1])
+if redis.call('DECRBY', KEYS[2], size) < 0 then redis.call('SET', KEYS[2], 0) end
+return 1
+"""
+
 
 class StreamFull(Exception):
-    """The stream holds as many bytes as it may: the sender must try again later."""
+    """There is no room for more now, `str()` says where: the sender must try again later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +116,10 @@ class Appender:
         """
         keys = Keys(shard)
         answer: Any = await self._append(
-            keys=[keys.stream, keys.held, keys.awake], args=[body, capacity_bytes(), WAKE_SECONDS]
+            keys=[keys.stream, keys.held, keys.awake, *SHUT.values()], args=[body, capacity_bytes(), WAKE_SECONDS]
         )
         if int(answer) < 0:
-            raise StreamFull
+            raise StreamFull("the ingest stream is full" if int(answer) == -1 else "disk or memory runs short")
         return int(answer) == 1
 
 
@@ -103,23 +130,31 @@ class Drain:
         self._client = client
         self._keys = Keys(shard)
         self._remove = client.register_script(_REMOVE)
-        self._left_over = True
+        self._bury = client.register_script(_BURY)
+        self._left_over: str | None = "0"
+        self.kept = 0
+        """How many entries this reader has to leave in the stream, for want of room in the dead letters."""
 
     def ensure_group(self) -> None:
         try:
             self._client.xgroup_create(self._keys.stream, GROUP, id="0", mkstream=True)
+        except redis.exceptions.OutOfMemoryError:
+            if not self._client.exists(self._keys.stream):  # a full Redis makes no group, but has one to be emptied by
+                raise
         except redis.ResponseError as error:
             if "BUSYGROUP" not in str(error):
                 raise
 
     def read(self, count: int, wait_ms: int) -> list[Entry]:
-        """Next entries: first those that were delivered but never acknowledged, then new ones."""
-        self._client.set(self._keys.awake, "1", ex=WAKE_SECONDS)
-        if self._left_over:
-            found = self._read("0", count, None)
+        """Next entries: first those that were delivered but never acknowledged, each once, then new ones."""
+        with suppress(redis.exceptions.OutOfMemoryError):  # reading on is what makes room
+            self._client.set(self._keys.awake, "1", ex=WAKE_SECONDS)
+        if self._left_over is not None:
+            found = self._read(self._left_over, count, None)
             if found:
+                self._left_over = found[-1].id.decode()
                 return found
-            self._left_over = False
+            self._left_over = None
         return self._read(">", count, wait_ms)
 
     def _read(self, start: str, count: int, wait_ms: int | None) -> list[Entry]:
@@ -138,14 +173,33 @@ class Drain:
         arguments = [part for entry in entries for part in (entry.id, len(entry.body))]
         self._remove(keys=[self._keys.stream, self._keys.held], args=arguments)
 
-    def bury(self, entry: Entry, reason: str) -> None:
-        """Move an entry that can never be stored to the dead letters, where an operator can read it."""
-        fields: Any = {"b": entry.body, "shard": self._keys.shard, "reason": reason[:500]}
-        self._client.xadd(DEAD_LETTERS, fields, maxlen=10_000, approximate=True)
-        self.remove([entry])
+    def bury(self, entry: Entry, reason: str, about: Mapping[str, int] | None = None) -> bool:
+        """Move an entry that can never be stored to the dead letters, where an operator can read it.
+
+        `about` says what could be read of it, see telemetry.dead_letters. False when there is no room: it stays in the
+        stream, counted in its bytes, and is tried again later.
+        """
+        keys = self._keys
+        described: dict[str, str | int] = {"shard": keys.shard, "reason": reason[:500], **(about or {})}
+        fields = [part for field in described.items() for part in field]
+        try:
+            answer: Any = self._bury(
+                keys=[keys.stream, keys.held, DEAD_LETTERS, DEAD_BYTES, DEAD_FULL],
+                args=[entry.id, int(settings.INGEST_DEAD_LETTER_BYTES), DEAD_FULL_SECONDS, *fields],
+            )
+        except redis.exceptions.OutOfMemoryError:  # what comes after it must not wait for it
+            answer = 0
+        is_buried = bool(answer)
+        self.kept += not is_buried
+        return is_buried
 
     def rest(self) -> bool:
-        """Say that nobody drains this shard any more. False when something arrived meanwhile: go on."""
+        """Say that nobody drains this shard any more. False when something arrived meanwhile: go on.
+
+        A reader that kept something does not rest: its successor would at once try all of that again.
+        """
+        if self.kept:
+            return False
         self._client.delete(self._keys.awake)
         return self.backlog() == 0
 
@@ -156,6 +210,11 @@ class Drain:
         return bool(self._client.exists(self._keys.awake))
 
 
-def connect() -> redis.Redis:
-    """A synchronous client for workers and commands."""
-    return redis.Redis.from_url(settings.INGEST_REDIS_URL, socket_timeout=10, socket_connect_timeout=2)
+def connect(patience_seconds: float = 10) -> redis.Redis:
+    """A synchronous client: for workers and commands, or, with less patience, for pages."""
+    client = redis.Redis.from_url(
+        settings.INGEST_REDIS_URL, socket_timeout=patience_seconds, socket_connect_timeout=min(2, patience_seconds)
+    )
+    if patience_seconds < 10:
+        client.set_retry(Retry(NoBackoff(), 1))
+    return client

@@ -12,7 +12,7 @@ from django.db import InterfaceError, OperationalError, close_old_connections
 from psycopg_pool import PoolTimeout
 from redis import RedisError
 
-from telemetry import ingest, live, partitions, rollups, states
+from telemetry import ingest, live, partitions, rollups, room, states
 from telemetry.stream import Drain, connect
 
 logger = logging.getLogger("telemetry.tasks")
@@ -39,10 +39,27 @@ def _drain(shard: int) -> bool:
         ingest.drain_shard(shard)
     except (OperationalError, InterfaceError, PoolTimeout) as error:
         logger.warning("shard %s waits for the database, its entries stay in the stream: %s", shard, error)
+        _note_failure(error)
         return False
     except RedisError as error:
         logger.warning("shard %s waits, its entries stay in the stream: %s", shard, error)
     return True
+
+
+def _note_failure(error: Exception) -> None:
+    try:
+        room.store_failed(connect(), error)
+    except RedisError as redis_error:
+        logger.warning("the doors cannot be told: %s", redis_error)
+
+
+@shared_task(name="telemetry.tasks.watch_room")
+def watch_room() -> None:
+    """Measure disk and memory, and tell the doors."""
+    try:
+        room.watch(connect())
+    except RedisError as error:
+        logger.warning("the doors cannot be told whether there is room: %s", error)
 
 
 @shared_task(name="telemetry.tasks.wake")

@@ -25,6 +25,7 @@ def _work_as_system(**kwargs: Any) -> None:
 app.conf.beat_schedule = {
     "wake": {"task": "telemetry.tasks.wake", "schedule": 5.0, "options": {"expires": 5, "queue": "ingest"}},
     "watch-silence": {"task": "telemetry.tasks.watch_silence", "schedule": 5.0, "options": {"expires": 5}},
+    "watch-room": {"task": "telemetry.tasks.watch_room", "schedule": 5.0, "options": {"expires": 5}},
     "roll-up": {"task": "telemetry.tasks.roll_up", "schedule": 10.0, "options": {"expires": 10}},
     "keep-partitions": {"task": "telemetry.tasks.keep_partitions", "schedule": 3600.0, "options": {"expires": 600}},
 }

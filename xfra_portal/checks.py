@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import CheckMessage, Error, Info, Tags, register
 from django.core.checks import Warning as Caution
 
 from xfra_portal import environment
@@ -65,6 +65,19 @@ def ingest_has_room(**kwargs: Any) -> list[CheckMessage]:
                 "XFRA_RAW_RETENTION_HOURS is below 48: nodes may deliver samples 48 hours late.",
                 hint="Set XFRA_RAW_RETENTION_HOURS to 48 or more.",
                 id="xfra.E005",
+            )
+        ]
+    return []
+
+
+@register(deploy=True)
+def disks_are_watched(**kwargs: Any) -> list[CheckMessage]:
+    if not settings.DISK_FOLDERS:
+        return [
+            Info(
+                "No disk is watched: the door takes samples in until Postgres or Redis fail for want of space.",
+                hint="Set XFRA_DISK_FOLDERS to the folders of their data, where a worker can see them.",
+                id="xfra.I001",
             )
         ]
     return []

@@ -16,6 +16,8 @@ from kombu.exceptions import KombuError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from telemetry import room
+from telemetry.stream import connect
 from xfra_portal.celery import app
 from xfra_portal.patience import ask_database
 
@@ -23,7 +25,7 @@ _WORKER_SECONDS = 30.0
 _PART_SECONDS = 2.0
 _IMPATIENT = {"socket_timeout": 2, "socket_connect_timeout": 1}
 _worker_seen: list[float] = []
-_threads = ThreadPoolExecutor(3, "health")
+_threads = ThreadPoolExecutor(4, "health")
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -32,16 +34,21 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 
 async def readyz(request: HttpRequest) -> JsonResponse:
-    """200 when every part is reachable, else 503; `parts` says which one is not, and why."""
+    """200 when every part is reachable, else 503; `parts` says which one is not, and why.
+
+    `taking_in` says whether nodes' samples are taken in now: without room they are not, while the pages go on.
+    """
     checks = {
         "postgres": ask_database(),
         "redis": _in_thread(_redis, settings.REDIS_URL),
         "ingest_redis": _in_thread(_redis, settings.INGEST_REDIS_URL),
         "worker": _in_thread(_worker),
     }
-    parts = dict(zip(checks, await asyncio.gather(*map(_try, checks.values())), strict=True))
+    taking_in, *problems = await asyncio.gather(_taking_in(), *map(_try, checks.values()))
+    parts = dict(zip(checks, problems, strict=True))
     ready = all(problem is None for problem in parts.values())
     body = {"ready": ready, "parts": {name: problem or "ok" for name, problem in parts.items()}}
+    body["taking_in"] = taking_in
     return JsonResponse(body, status=200 if ready else 503)
 
 
@@ -57,6 +64,24 @@ async def _try(check: Awaitable[None]) -> str | None:
     except Exception as error:  # whatever is wrong with a part is the answer here
         return type(error).__name__
     return None
+
+
+async def _taking_in() -> str:
+    """What runs short, by name only: anybody may ask."""
+    try:
+        async with asyncio.timeout(_PART_SECONDS):
+            return await sync_to_async(_shortages, thread_sensitive=False, executor=_threads)() or "yes"
+    except (redis.RedisError, TimeoutError, OSError):
+        return "no: ingest_redis"
+
+
+def _shortages() -> str:
+    client = connect(patience_seconds=1)
+    try:
+        causes = ", ".join(short.cause for short in room.shortages(client))
+    finally:
+        client.close()
+    return f"no: {causes}" if causes else ""
 
 
 def _redis(url: str) -> None:

@@ -15,7 +15,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from homes.models import Node
-from telemetry import attention, payloads, reads
+from homes.models.places import SEES_EVERY_HOME
+from telemetry import alarms, attention, payloads, reads
 from telemetry.node_state import State
 from telemetry.payloads import FleetCell
 from telemetry.views.staff import staff_only
@@ -79,6 +80,7 @@ def fleet(request: HttpRequest) -> HttpResponse:
         "totals": totals(shown),
         "groups": _grouped(request, nodes, cells),
         "rows": _sorted(request, shown),
+        "alarms": alarms.ringing() if getattr(request.user, "operator_role", None) in SEES_EVERY_HOME else [],
         "needs": attention.needs(subjects, now)[:40],
         "newest_at": max(heard, default=None),
         **_filter_choices(request, visible),

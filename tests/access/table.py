@@ -20,6 +20,7 @@ home-internet                ... - ...-.. L
 home-battery                 ... - ...-.. L
 fleet                        --- - ...... L
 node                         --- - ...-.. L
+dead-letters                 --- - ..--.. L
 healthz                      ... . ...... .
 readyz                       ~~~ ~ ~~~~~~ ~
 api-me                       ... . ...... U
@@ -39,6 +40,7 @@ api-node-telemetry           --- - ...-.. U
 api-node-states              --- - ...-.. U
 api-node-inventory           --- - ...-.. U
 api-fleet                    --- - ...... U
+api-dead-letters             --- - ..--.. U
 api-schema                   ... . ...... .
 api-docs                     ... . ...... .
 api-not-found                --- - ------ -

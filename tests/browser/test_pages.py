@@ -15,7 +15,12 @@ pytestmark = [pytest.mark.browser, pytest.mark.stack]
 
 HOST, OPERATOR = "maya@example.com", "operator@example.com"
 HOME_PAGES = {"home": "", "electricity": "electricity/", "internet": "internet/", "battery": "battery/"}
-CONSOLE_PAGES = {"fleet": "/fleet/", "node": "/fleet/nodes/xfra-00001/", "api": "/api/v1/docs/"}
+CONSOLE_PAGES = {
+    "fleet": "/fleet/",
+    "node": "/fleet/nodes/xfra-00001/",
+    "letters": "/fleet/dead-letters/",
+    "api": "/api/v1/docs/",
+}
 LOOKS = [(PHONE, "light"), (PHONE, "dark"), (DESKTOP, "light"), (DESKTOP, "dark")]
 
 

@@ -1,4 +1,4 @@
-"""A real Prometheus in agent mode, as it would run on a node, between an exporter of ours and the portal."""
+"""Real agents, Prometheus and vmagent, as they would run on a node, between an exporter of ours and the portal."""
 
 from __future__ import annotations
 
@@ -14,49 +14,59 @@ from tests.stack import ROOT
 from xfra_portal.local.child import Spec, launch_command
 from xfra_portal.local.state import free_port
 
-_CONFIGURATION = """\
+_SCRAPING = """\
 global: {{scrape_interval: 1s, scrape_timeout: 1s}}
 scrape_configs:
   - job_name: node
     static_configs: [{{targets: ["{target}"]}}]
+"""
+_WRITING = """\
 remote_write:
-  - url: {url}/api/v1/write
+  - url: {url}
     authorization: {{credentials: {token}}}
     queue_config: {{batch_send_deadline: 200ms, max_samples_per_send: 500}}
 """
 
 
-def program() -> str:
-    """Where Prometheus is; skips the test where it is missing, except in CI."""
-    found = shutil.which("prometheus")
+def program(name: str = "prometheus", package: str = "prometheus") -> str:
+    """Where an agent is; skips the test where it is missing, except in CI."""
+    found = shutil.which(name)
     if found is None:
         if os.environ.get("CI") == "true":
-            pytest.fail("prometheus is not installed, and CI may not skip what needs it")
-        pytest.skip("prometheus is not installed (Debian: apt install prometheus)")
+            pytest.fail(f"{name} is not installed, and CI may not skip what needs it")
+        pytest.skip(f"{name} is not installed (Debian: apt install {package})")
     return found
 
 
 class Agent:
-    """Scrapes 127.0.0.1:`exporter_port`/metrics every second and pushes what it finds with the node's token."""
+    """Scrapes 127.0.0.1:`exporter_port`/metrics every second and pushes what it finds with the node's token.
+
+    Prometheus in agent mode; VmAgent below is the other one.
+    """
+
+    slack_ms = 5
+    """How much later than it began it may say that a scrape began."""
 
     def __init__(self, folder: Path, exporter_port: int, url: str, token: str) -> None:
         folder.mkdir(parents=True)
         self.log = folder / "log"
-        configuration = folder / "agent.yml"
-        configuration.write_text(
-            _CONFIGURATION.format(target=f"127.0.0.1:{exporter_port}", url=url, token=token), encoding="utf-8"
-        )
-        command = [program(), "--enable-feature=agent", f"--config.file={configuration}"]
-        command += [f"--storage.agent.path={folder / 'data'}", f"--web.listen-address=127.0.0.1:{free_port()}"]
+        command = self._command(folder, f"127.0.0.1:{exporter_port}", f"{url}/api/v1/write", token)
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                launch_command(Spec("prometheus", command, self.log), os.getpid()),
+                launch_command(Spec(command[0], command, self.log), os.getpid()),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=ROOT,
                 start_new_session=True,
             )
+
+    def _command(self, folder: Path, target: str, url: str, token: str) -> list[str]:
+        configuration = folder / "agent.yml"
+        text = _SCRAPING.format(target=target) + _WRITING.format(url=url, token=token)
+        configuration.write_text(text, encoding="utf-8")
+        command = [program(), "--enable-feature=agent", f"--config.file={configuration}"]
+        return [*command, f"--storage.agent.path={folder / 'data'}", f"--web.listen-address=127.0.0.1:{free_port()}"]
 
     def stop(self) -> None:
         """In good order: it sends what it still has. Killed if it takes too long."""
@@ -67,3 +77,17 @@ class Agent:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+class VmAgent(Agent):
+    """VictoriaMetrics' agent. It keeps to the second's stroke, up to a tenth of the interval."""
+
+    slack_ms = 150
+
+    def _command(self, folder: Path, target: str, url: str, token: str) -> list[str]:
+        configuration = folder / "scrape.yml"
+        configuration.write_text(_SCRAPING.format(target=target), encoding="utf-8")
+        command = [program("vmagent", "victoria-metrics"), f"-promscrape.config={configuration}"]
+        command += [f"-remoteWrite.url={url}", f"-remoteWrite.bearerToken={token}"]
+        command += [f"-remoteWrite.tmpDataPath={folder / 'data'}", f"-httpListenAddr=127.0.0.1:{free_port()}"]
+        return [*command, "-remoteWrite.maxRowsPerBlock=500"]

@@ -19,7 +19,7 @@ from tests.stack import Stack, wait_for
 
 _COLUMNS = {SAMPLE_TABLES[kind]: [column.name for column in columns] for kind, columns in COLUMNS.items()}
 _COLUMNS[OTHER_TABLE] = ["value"]
-_SUBJECT = {
+SUBJECT = {
     "telemetry_node_sample": "''",
     "telemetry_gpu_sample": "(SELECT uuid FROM homes_gpu WHERE id = subject_id)",
     "telemetry_circuit_sample": "(SELECT name FROM telemetry_circuit WHERE id = subject_id)",
@@ -105,7 +105,7 @@ def _compare(connection: Any, table: str, node_id: int, hostname: str, senders: 
         subject = series.subject.replace("@", hostname)
         rows = connection.execute(
             f"SELECT (extract(epoch FROM at) * 1000)::bigint, {series.column} FROM {table}"  # noqa: S608
-            f" WHERE node_id = %s AND {_SUBJECT[table]} = %s AND {series.column} IS NOT NULL ORDER BY at",
+            f" WHERE node_id = %s AND {SUBJECT[table]} = %s AND {series.column} IS NOT NULL ORDER BY at",
             [node_id, subject],
         ).fetchall()
         expected = sorted(

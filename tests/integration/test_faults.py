@@ -16,13 +16,9 @@ import pytest
 
 from tests.integration.bench import Bench, family_of, freeze, thaw
 from tests.integration.figures import Figures, spread
+from tests.integration.flow import finish, now_ms, wait_flowing
 from tests.integration.sender import Sender
-from tests.integration.stored import (
-    assert_exactly_what_was_acknowledged,
-    assert_streams_are_clean,
-    stream_is_empty,
-    wait_stored,
-)
+from tests.integration.stored import stream_is_empty, wait_stored
 from tests.stack import wait_for
 
 pytestmark = pytest.mark.stack
@@ -37,28 +33,9 @@ def sender(bench: Bench) -> Iterator[Sender]:
     """Under way, and known to the door."""
     bench.start_over()
     made = Sender(bench.stack.url, bench.tokens).start()
-    _wait_flowing(bench, made)
+    wait_flowing(bench, made)
     yield made
     made.abandon()
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
-def _wait_flowing(bench: Bench, sender: Sender) -> None:
-    at_ms = _now_ms()
-    wait_for(lambda: sender.all_newer_than(at_ms), 60, "every node to be heard")
-    wait_stored(bench.stack, sender, at_ms, 60)
-
-
-def _finish(bench: Bench, sender: Sender) -> None:
-    sender.stop()
-    wait_for(lambda: stream_is_empty(bench.stack), 60, "the stream to be empty")
-    time.sleep(1)  # an entry leaves the stream a moment before the rest of its bookkeeping
-    assert sender.refusals == []
-    assert_streams_are_clean(bench.stack)
-    assert assert_exactly_what_was_acknowledged(bench.stack, sender) == sender.samples
 
 
 @contextmanager
@@ -101,7 +78,7 @@ def _parts(bench: Bench) -> dict[str, str]:
 def _seconds_until_stored(bench: Bench, sender: Sender) -> float:
     """Until what is sent from now on is in the database, with all that was sent before."""
     began = time.monotonic()
-    wait_stored(bench.stack, sender, _now_ms(), 60)
+    wait_stored(bench.stack, sender, now_ms(), 60)
     return time.monotonic() - began
 
 
@@ -119,7 +96,7 @@ def test_while_postgres_is_away_the_door_buffers_and_pages_say_so(
         if how == "dead":
             for pid in backends:
                 os.kill(pid, signal.SIGKILL)
-        before, at_ms = _count(sender, "204"), _now_ms()
+        before, at_ms = _count(sender, "204"), now_ms()
         pages = _assert_pages_say_503_soon(bench)
         assert _parts(bench)["postgres"] != "ok"
         assert _parts(bench)["redis"] == "ok"
@@ -132,18 +109,18 @@ def test_while_postgres_is_away_the_door_buffers_and_pages_say_so(
     line += f" {sender.slowest_s:.1f} s; stored again {stored:.1f} s after it was back"
     figures.note(f"Postgres {how}", line, {"pages": pages, "door": sender.slowest_s, "stored": stored})
     bench.stack.wait_ready(60)
-    _finish(bench, sender)
+    finish(bench, sender)
 
 
 def test_a_stopped_worker_costs_nothing_but_time(bench: Bench, sender: Sender, figures: Figures) -> None:
     with _frozen(family_of(bench.stack.pids["worker"])):
-        at_ms = _now_ms()
+        at_ms = now_ms()
         time.sleep(6)
         assert sender.all_newer_than(at_ms)
         assert not stream_is_empty(bench.stack)
     stored = _seconds_until_stored(bench, sender)
     figures.note("worker frozen", f"stored again {stored:.1f} s after it went on", stored)
-    _finish(bench, sender)
+    finish(bench, sender)
 
 
 def test_while_redis_is_away_nothing_is_acknowledged(bench: Bench, sender: Sender) -> None:
@@ -153,9 +130,9 @@ def test_while_redis_is_away_nothing_is_acknowledged(bench: Bench, sender: Sende
         assert _parts(bench)["redis"] != "ok"
         wait_for(lambda: sender.outcomes["503"] > 0, 20, "senders to be told to try again")
         assert _count(sender, "204") == before
-    wait_stored(bench.stack, sender, _now_ms(), 60)
+    wait_stored(bench.stack, sender, now_ms(), 60)
     bench.stack.wait_ready(60)
-    _finish(bench, sender)
+    finish(bench, sender)
 
 
 def test_sigterm_under_load_loses_nothing_and_takes_less_than_30_seconds(
@@ -169,5 +146,5 @@ def test_sigterm_under_load_loses_nothing_and_takes_less_than_30_seconds(
     line = f"stopped in {stopped:.1f} s, ready again after another {started:.1f} s"
     figures.note("SIGTERM under load", line, {"stopped": stopped, "started": started})
     assert stopped < 30
-    wait_stored(bench.stack, sender, _now_ms(), 60)
-    _finish(bench, sender)
+    wait_stored(bench.stack, sender, now_ms(), 60)
+    finish(bench, sender)

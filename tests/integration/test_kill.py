@@ -12,13 +12,9 @@ import pytest
 
 from tests.integration.bench import Bench
 from tests.integration.figures import Figures, spread
+from tests.integration.flow import finish, now_ms, wait_flowing
 from tests.integration.sender import Sender
-from tests.integration.stored import (
-    assert_exactly_what_was_acknowledged,
-    assert_streams_are_clean,
-    stream_is_empty,
-    wait_stored,
-)
+from tests.integration.stored import wait_stored
 from tests.stack import wait_for
 
 pytestmark = pytest.mark.stack
@@ -36,30 +32,18 @@ def test_killing_any_part_loses_and_repeats_no_acknowledged_sample(bench: Bench,
     chance.shuffle(order)
     sender = Sender(bench.stack.url, bench.tokens).start()
     try:
-        _wait_flowing(bench, sender)
+        wait_flowing(bench, sender, RECOVERY_S)
         recoveries = [_kill(bench, sender, part, chance) for part in order]
-        sender.stop()
+        count = finish(bench, sender)
     finally:
         sender.abandon()
-    wait_for(lambda: stream_is_empty(bench.stack), 30, "the stream to be empty")
-    time.sleep(1)  # an entry leaves the stream just before its worker says so everywhere
-    assert sender.refusals == []
-    assert_streams_are_clean(bench.stack)
-    count = assert_exactly_what_was_acknowledged(bench.stack, sender)
-    assert count == sender.samples > 0
     _note(figures, recoveries, sender, count)
-
-
-def _wait_flowing(bench: Bench, sender: Sender) -> None:
-    at_ms = time.time_ns() // 1_000_000
-    wait_for(lambda: sender.all_newer_than(at_ms), RECOVERY_S, "every node to be heard")
-    wait_stored(bench.stack, sender, at_ms, RECOVERY_S)
 
 
 def _kill(bench: Bench, sender: Sender, part: str, chance: random.Random) -> Recovery:
     """Kill a part; the seconds until everything is acknowledged, stored and ready again."""
     time.sleep(chance.uniform(0.5, 1.5))
-    began, at_ms = time.monotonic(), time.time_ns() // 1_000_000
+    began, at_ms = time.monotonic(), now_ms()
     bench.stack.wait_replaced(part, bench.stack.kill(part), RECOVERY_S)
     found: Recovery = {"part": part, "restarted": time.monotonic() - began}
     wait_for(lambda: sender.all_newer_than(at_ms), RECOVERY_S, f"samples to be accepted after {part} was killed")

@@ -5,7 +5,6 @@ Scrapes are larger than a body of remote-write, so every one is cut somewhere; n
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Iterator
@@ -17,22 +16,20 @@ import httpx
 import numpy as np
 import pytest
 
-from telemetry.catalogue import COLUMNS, Kind, Shape, find_source
+from telemetry.catalogue import COLUMNS, Kind
 from telemetry.simulator.profiles import Generation
 from telemetry.simulator.program import Options, Program
 from telemetry.simulator.serve import MetricsServer, Served
 from tests.integration.api import get, sign_in
 from tests.integration.figures import Figures
 from tests.integration.prometheus import Agent
+from tests.integration.scrapes import Values, compare, failed_scrapes, pair, parse
 from tests.integration.stored import database
 from tests.stack import Stack, StackFactory, wait_for
 
 pytestmark = [pytest.mark.stack, pytest.mark.prometheus]
 
 SCRAPES = 20
-BODY_SAMPLES = 500
-_LINE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$")
-_LABEL = re.compile(r'(\w+)="([^"]*)"')
 _KINDS = {"node": Kind.NODE, "gpu": Kind.GPU, "circuit": Kind.CIRCUIT}
 # What each generation calls a GPU's power, frequency and energy, and in which unit, written out by hand: the rest of
 # this test leaves that to the catalogue.
@@ -48,9 +45,6 @@ _BY_HAND = {
         "DCGM_FI_DEV_GPU_ENERGY_JOULES_TOTAL": ("energy_joules", 1),
     },
 }
-
-Values = dict[tuple[Kind, str, str], float]
-"""One scrape in base units, by kind, subject (UUID, circuit, or nothing) and column."""
 
 
 @dataclass
@@ -103,26 +97,6 @@ def _start(folder: Path, portal: Stack, known: dict[str, Any], generation: Gener
     return Node(known["id"], hostname, generation, program, agent)
 
 
-def parse(text: str) -> list[tuple[str, dict[str, str], float]]:
-    """Metric, labels and value of each line of the text format that our exporters print."""
-    found = []
-    for line in text.splitlines():
-        if not line.startswith("#"):
-            metric, labels, value = _LINE.fullmatch(line).groups()  # type: ignore[union-attr]
-            found.append((metric, dict(_LABEL.findall(labels or "")), float(value)))
-    return found
-
-
-def in_base_units(text: str) -> Values:
-    values: Values = {}
-    for metric, labels, value in parse(text):
-        source = find_source(metric, labels)
-        assert source is not None, f"{metric} {labels} is not in the catalogue"
-        subject = labels.get("UUID", "") or labels.get("circuit", "")
-        values[source.column.kind, subject, source.column.name] = value * source.scale
-    return values
-
-
 def read_back(client: httpx.Client, node: Node) -> dict[int, Values]:
     """Every raw sample since before the first scrape, through the API, by milliseconds since the epoch."""
     found: dict[int, Values] = {}
@@ -142,37 +116,8 @@ def _iso(at_ms: int) -> str:
     return str(np.datetime64(at_ms, "ms")) + "Z"
 
 
-def failed_scrapes(portal: Stack, node: Node) -> set[int]:
-    """Instants at which Prometheus itself says that a scrape failed, on a machine too busy to answer within 1 s."""
-    with database(portal) as connection:
-        rows = connection.execute(
-            "SELECT (extract(epoch FROM at) * 1000)::bigint FROM telemetry_other_sample"
-            " WHERE node_id = %s AND value = 0 AND at > to_timestamp(%s)"
-            " AND series_id IN (SELECT id FROM telemetry_otherseries WHERE name = 'up')",
-            [node.id, node.served[0].at_ms / 1000 - 1.5],
-        ).fetchall()
-    return {at_ms for (at_ms,) in rows}
-
-
-def pair(node: Node, stored: dict[int, Values], failed: set[int]) -> list[tuple[Served, Values]]:
-    """Each scrape with what was stored of it. A scrape's instant is when it began, just before it was served.
-
-    Prometheus reads its log from the moment it started: a scrape may come before that, but nothing after the first.
-    A last one may have been under way when it was asked to stop.
-    """
-    pairs, left = [], sorted(stored)
-    for served in node.served:
-        instant = max((at for at in [*left, *failed] if at <= served.at_ms + 5), default=0)
-        if instant in stored and served.at_ms - instant < 1000:
-            pairs.append((served, stored[instant]))
-            left.remove(instant)
-        else:
-            is_edge = not pairs or served is node.served[-1]
-            assert is_edge or (served.at_ms - instant < 1500 and instant in failed), (
-                f"lost: the scrape of {served.at_ms}"
-            )
-    assert not left, f"stored, but never served: {left}"
-    return pairs
+def _failed(portal: Stack, node: Node) -> set[int]:
+    return failed_scrapes(portal, node.id, node.served[0].at_ms)
 
 
 def test_what_the_exporter_served_is_what_the_api_gives_back(
@@ -183,28 +128,16 @@ def test_what_the_exporter_served_is_what_the_api_gives_back(
             at_ms = node.served[-2].at_ms
             wait_for(lambda: max(read_back(client, node), default=0) >= at_ms - 1000, 30, "the last scrape")  # noqa: B023
             time.sleep(1)
-            pairs = pair(node, read_back(client, node), failed_scrapes(portal, node))
+            pairs = pair(node.served, read_back(client, node), _failed(portal, node))
             assert len(pairs) >= SCRAPES - 5
-            samples = sum(_compare(served, values) for served, values in pairs)
+            samples = sum(compare(served, values) for served, values in pairs)
             figures.note(f"Prometheus, {node.generation}", f"{len(pairs)} scrapes, {samples} samples equal", samples)
-
-
-def _compare(served: Served, stored: Values) -> int:
-    expected = in_base_units(served.text)
-    assert len(expected) == len(parse(served.text)) > BODY_SAMPLES, "a scrape must span bodies"
-    assert stored.keys() == expected.keys(), f"half of {served.at_ms} is missing"
-    for key, value in expected.items():
-        kind, _, name = key
-        shape = next(column.shape for column in COLUMNS[kind] if column.name == name)
-        is_equal = stored[key] == value if shape is Shape.COUNTER else np.float32(stored[key]) == np.float32(value)
-        assert is_equal, f"{key}: {stored[key]!r} is stored, {value!r} was served"
-    return len(expected)
 
 
 def test_both_generations_mean_the_same(portal: Stack, nodes: list[Node]) -> None:
     with sign_in(portal, "operator") as client:
         for node in nodes:
-            served, stored = pair(node, read_back(client, node), failed_scrapes(portal, node))[0]
+            served, stored = pair(node.served, read_back(client, node), _failed(portal, node))[0]
             for metric, (column, scale) in _BY_HAND[node.generation].items():
                 lines = [(labels["UUID"], value) for name, labels, value in parse(served.text) if name == metric]
                 assert len(lines) == 16

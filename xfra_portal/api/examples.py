@@ -152,6 +152,18 @@ def _page(row: dict[str, Any]) -> dict[str, Any]:
     return {"next": None, "previous": None, "results": [row]}
 
 
+_DEAD_LETTER: Final = {
+    "id": "1795465761771-0",
+    "at": _AT,
+    "node": 1,
+    "reason": "index 96 is out of bounds for axis 1 with size 96",
+    "size_bytes": 8231,
+    "samples": 320,
+    "first_at": _AT,
+    "last_at": _AT,
+}
+
+
 _ANSWERS: Final[dict[str, dict[str, Any]]] = {
     "me": {
         "id": 1,
@@ -175,6 +187,13 @@ _ANSWERS: Final[dict[str, dict[str, Any]]] = {
     "nodes_telemetry": _HISTORY | {"series": [_SERIES | {"metric": "power_watts", "subject": "GPU-1b2c"}]},
     "nodes_states": _SPANS,
     "nodes_inventory": _page(_EVENT),
+    "dead_letters_list": {
+        "letters": 1,
+        "held_bytes": 8231,
+        "is_full": False,
+        "older": None,
+        "results": [_DEAD_LETTER],
+    },
     "fleet_read": {"type": "fleet", "cells": [_CELL], "totals": _TOTALS},
 }
 

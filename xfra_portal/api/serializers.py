@@ -176,3 +176,24 @@ class NodePageSerializer(_Page):
 
 class InventoryPageSerializer(_Page):
     results = InventoryEventSerializer(many=True)
+
+
+class DeadLetterSerializer(s.Serializer):
+    """A body of samples that was acknowledged and could not be stored. What could not be read of it is null."""
+
+    id = s.CharField()
+    at = s.DateTimeField(help_text="When storing it was given up.")
+    node = s.IntegerField(allow_null=True)
+    reason = s.CharField()
+    size_bytes = s.IntegerField()
+    samples = s.IntegerField(allow_null=True)
+    first_at = s.DateTimeField(allow_null=True)
+    last_at = s.DateTimeField(allow_null=True)
+
+
+class DeadLettersSerializer(s.Serializer):
+    letters = s.IntegerField(help_text="How many there are in all.")
+    held_bytes = s.IntegerField()
+    is_full = s.BooleanField(help_text="True when a further one had to stay in the ingest stream.")
+    older = s.CharField(allow_null=True, help_text="`before` of the next page; null at the end.")
+    results = DeadLetterSerializer(many=True)

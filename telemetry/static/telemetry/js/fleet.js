@@ -59,6 +59,9 @@ function askAgain() {
   }, 1500);
 }
 
+// What the portal itself needs somebody for comes over no socket.
+setInterval(() => { if (!document.hidden) askAgain(); }, 20_000);
+
 const WATCHED = ["state", "cause", "gpus_seen", "coolant_leak", "enclosure_open"];
 function receive(payload) {
   for (const fresh of payload.cells) {

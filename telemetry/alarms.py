@@ -1,0 +1,58 @@
+"""What the ingest path itself needs somebody for: shown above the nodes' needs on the fleet page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+import redis
+
+from telemetry import dead_letters, room
+from telemetry.attention import Severity
+from telemetry.stream import connect
+
+_ACTIONS: Final = {
+    "disk": "free disk space, or give the volume more; taking in begins again by itself",
+    "memory": "see why the workers do not keep up, or give the ingest Redis more memory",
+    "store": "free disk space where Postgres keeps its data; what was taken in waits in the stream",
+}
+AWAY: Final = "The ingest Redis does not answer: nothing is taken in, senders keep what they have"
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """One thing for somebody to do. `place` is the name of the page where it is done, if there is one."""
+
+    severity: Severity
+    sentence: str
+    action: str
+    place: str = ""
+
+
+@cache
+def _client() -> redis.Redis:
+    return connect(patience_seconds=1)
+
+
+def ringing() -> list[Alarm]:
+    """The most urgent first. Answers within two seconds whatever is away."""
+    try:
+        shortages, count = room.shortages(_client()), dead_letters.count(_client())
+    except redis.RedisError:
+        return [Alarm(Severity.CRITICAL, AWAY, "look at the ingest Redis and at its disk")]
+    shut = [
+        Alarm(Severity.CRITICAL, f"Nothing is taken in: {short.sentence}", _ACTIONS[short.cause]) for short in shortages
+    ]
+    return [*shut, *_of_letters(count)]
+
+
+def _of_letters(count: dead_letters.Count) -> list[Alarm]:
+    if not count.letters and not count.is_full:
+        return []
+    words = "1 body" if count.letters == 1 else f"{count.letters:,} bodies"
+    found = [Alarm(Severity.MAJOR, f"{words} could not be stored", "read why, then retry or discard", "dead-letters")]
+    if count.is_full:
+        words = "The dead letters are full: what cannot be stored takes the room of what can"
+        found.insert(0, Alarm(Severity.CRITICAL, words, "retry or discard what is there", "dead-letters"))
+    return found

@@ -1,0 +1,67 @@
+"""A soak: a steady rate while something at random is killed again and again, and every sample is counted afterwards.
+
+    pytest tests/integration/test_soak.py --soak-seconds 600 --soak-rate 8000
+
+Seconds and samples per second; without options a short one. A kill every 30 s, in a short soak every 10 s: every part
+has its turn in every round, in random order, and of a part it may hit any process.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections import Counter
+
+import pytest
+
+from tests.integration.bench import Bench, family_of
+from tests.integration.figures import Figures
+from tests.integration.flow import finish, wait_flowing
+from tests.integration.sender import SERIES, Sender
+
+pytestmark = pytest.mark.stack
+
+LONG_S, KILL_EVERY_S, KILL_EVERY_SHORT_S = 300, 30.0, 10.0
+PARTS = ("beat", "guardian", "postgres", "redis", "web", "worker")  # all but the supervisor
+SEED = 2026
+CATCH_UP_S = 180.0
+
+
+def test_a_soak_loses_and_repeats_nothing(bench: Bench, pytestconfig: pytest.Config, figures: Figures) -> None:
+    seconds, rate = pytestconfig.getoption("--soak-seconds"), pytestconfig.getoption("--soak-rate")
+    every = KILL_EVERY_S if seconds >= LONG_S else KILL_EVERY_SHORT_S
+    bench.start_over()
+    chance, killed, left = random.Random(SEED), Counter[str](), list[str]()
+    sender = Sender(bench.stack.url, bench.tokens, interval_s=len(bench.tokens) * len(SERIES) / rate).start()
+    try:
+        wait_flowing(bench, sender)
+        began = time.monotonic()
+        for turn in range(1, int(seconds / every)):
+            time.sleep(max(0.0, began + turn * every - time.monotonic()))
+            if not left:
+                left = chance.sample(PARTS, len(PARTS))
+            part = left.pop()
+            _kill(bench, part, chance)
+            killed[part] += 1
+        time.sleep(max(0.0, began + seconds - time.monotonic()))
+        wait_flowing(bench, sender)
+        took = time.monotonic() - began
+        count = finish(bench, sender, CATCH_UP_S)
+    finally:
+        sender.abandon()
+    bench.stack.wait_ready(60)
+    assert killed.total() == int(seconds / every) - 1 > 0
+    line = f"{count:,} samples in {took:.0f} s ({count / took:,.0f}/s) acknowledged and stored once;"
+    line += f" killed {dict(killed)}; answers {dict(sender.outcomes)}"
+    figures.note("soak", line, {"samples": count, "seconds": took, "killed": dict(killed)})
+
+
+def _kill(bench: Bench, part: str, chance: random.Random) -> None:
+    """kill -9 of any process of a part: its own or one that it forked."""
+    while True:
+        try:
+            return os.kill(chance.choice(sorted(family_of(bench.stack.pids[part]))), signal.SIGKILL)
+        except (KeyError, ProcessLookupError, FileNotFoundError):
+            time.sleep(0.05)  # it is between an end and its restart
