@@ -96,10 +96,9 @@ class Backfill:
             # A table with row-level security takes no COPY, so the rows go by way of a temporary one.
             cursor.execute(f"CREATE TEMP TABLE IF NOT EXISTS new_{table} (LIKE {table}) ON COMMIT DELETE ROWS")
             with cursor.copy(f"COPY new_{table} FROM STDIN (FORMAT BINARY)") as copy:
-                copy.set_types(["int4", "int2", "int4", "timestamptz", "bytea"])
+                copy.set_types(["int4", "int2", "timestamptz", "bytea"])
                 for n, node_id in enumerate(self._node_ids.tolist()):
-                    for s, subject_id in enumerate(ids[n].tolist()):
-                        copy.write_row((node_id, int(held.kind), subject_id, at, held.body(n, s)))
+                    copy.write_row((node_id, int(held.kind), at, held.body(n, ids[n])))
             cursor.execute(f"INSERT INTO {table} SELECT * FROM new_{table}")  # noqa: S608
 
 
@@ -124,12 +123,13 @@ class _OpenChunk:
             for field, values in fields.items():
                 held[field][slot] = values[at]
 
-    def body(self, node: int, subject: int) -> bytes:
-        chunk = {}
+    def body(self, node: int, subject_ids: npt.NDArray[np.int64]) -> bytes:
+        order = np.argsort(subject_ids)
+        grid = {}
         for code, fields in self._columns.items():
-            mine = {field: values[:, node, subject] for field, values in fields.items()}
-            chunk[code] = Buckets(COLUMNS[self.kind][code].shape, mine.pop("count"), mine)
-        return chunks.encode(self.kind, chunk)
+            mine = {field: np.ascontiguousarray(values[:, node].T[order]) for field, values in fields.items()}
+            grid[code] = Buckets(COLUMNS[self.kind][code].shape, mine.pop("count"), mine)
+        return chunks.encode(self.kind, chunks.Chunk(subject_ids[order], grid))
 
 
 class _Story:

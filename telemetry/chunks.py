@@ -1,13 +1,16 @@
-"""A chunk of rollups: consecutive buckets of every column of one subject, as one compressed body.
+"""A chunk of rollups: consecutive buckets of every column and subject of one kind of a node, as one body.
 
-Pure. Minute buckets come 60 to a chunk (an hour), quarter-hours 96 (a UTC day), hours 168 (a week since
-the epoch). Gauges and flags keep minimum, maximum, average and last as float32; counters keep last and
-the reset-aware increase as float64. `count` is the number of raw samples behind a bucket: 0 is a gap.
+Pure. Minute buckets come 60 to a chunk (an hour), quarter-hours 32 (eight hours), hours 24 (a UTC day).
+Gauges and flags keep minimum, maximum, average and last as float32; counters keep last and the
+reset-aware increase as float64. `count` is the number of raw samples behind a bucket: 0 is a gap.
+
+Each column is compressed on its own, so that a chart of one metric opens no other.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,7 +20,7 @@ import numpy.typing as npt
 
 from telemetry.catalogue import COLUMNS, Kind, Shape
 
-SLOTS: Final = {60: 60, 900: 96, 3600: 168}
+SLOTS: Final = {60: 60, 900: 32, 3600: 24}
 """Buckets per chunk, by resolution in seconds."""
 
 FIELDS: Final = {
@@ -25,8 +28,9 @@ FIELDS: Final = {
     Shape.FLAG: ("minimum", "maximum", "average", "last"),
     Shape.COUNTER: ("last", "increase"),
 }
-_MAGIC: Final = b"XFC1"
-_HEAD: Final = struct.Struct("<HH")
+_MAGIC: Final = b"XFC2"
+_HEAD: Final = struct.Struct("<4sHHH")
+_ENTRY: Final = struct.Struct("<HI")
 
 
 def span_seconds(resolution: int) -> int:
@@ -41,65 +45,97 @@ def chunk_start(resolution: int, second: int) -> int:
 
 @dataclass(slots=True)
 class Buckets:
-    """One column over consecutive buckets: (n,) arrays by field name, NaN where count is 0."""
+    """One column over consecutive buckets: arrays of (n,) or (subjects, n) by field name, NaN where count is 0."""
 
     shape: Shape
     count: npt.NDArray[np.uint32]
     fields: dict[str, npt.NDArray[np.float64]]
 
     @classmethod
-    def empty(cls, shape: Shape, slots: int) -> Buckets:
-        return cls(shape, np.zeros(slots, np.uint32), {name: np.full(slots, np.nan) for name in FIELDS[shape]})
+    def empty(cls, shape: Shape, *size: int) -> Buckets:
+        return cls(shape, np.zeros(size, np.uint32), {name: np.full(size, np.nan) for name in FIELDS[shape]})
 
-    def put(self, at: slice | npt.NDArray[np.intp], other: Buckets) -> None:
+    def put(self, at: slice, other: Buckets) -> None:
         """Replace the buckets `at` with those of `other`."""
-        self.count[at] = other.count
+        self.count[..., at] = other.count
         for name, values in self.fields.items():
-            values[at] = other.fields[name]
+            values[..., at] = other.fields[name]
 
     def part(self, at: slice) -> Buckets:
         """Some of the buckets, sharing memory with these."""
-        return Buckets(self.shape, self.count[at], {name: values[at] for name, values in self.fields.items()})
+        return Buckets(self.shape, self.count[..., at], {name: values[..., at] for name, values in self.fields.items()})
+
+    def of(self, subject: int | npt.NDArray[np.intp]) -> Buckets:
+        """The buckets of one subject, or of some, by position."""
+        return Buckets(self.shape, self.count[subject], {name: values[subject] for name, values in self.fields.items()})
 
 
-Chunk = dict[int, Buckets]
-"""Buckets by column code; a column that was never sent is not there."""
+Grid = dict[int, Buckets]
+"""Buckets of (subjects, n) by column code; a column that was never sent is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What one body holds: subject ids, sorted, and their buckets."""
+
+    subject_ids: npt.NDArray[np.int64]
+    grid: Grid
 
 
 def encode(kind: Kind, chunk: Chunk) -> bytes:
     """Compressed body; columns without any sample are left out."""
-    parts = [_MAGIC]
-    for code, buckets in sorted(chunk.items()):
+    blocks: list[tuple[int, bytes]] = []
+    slots = 0
+    for code, buckets in sorted(chunk.grid.items()):
+        slots = buckets.count.shape[-1]
         if not buckets.count.any():
             continue
         dtype = _dtype(COLUMNS[kind][code].shape)
-        parts += [_HEAD.pack(code, len(buckets.count)), buckets.count.astype("<u4").tobytes()]
-        parts += [buckets.fields[name].astype(dtype).tobytes() for name in FIELDS[buckets.shape]]
-    return bytes(cramjam.zstd.compress(b"".join(parts), level=1))
+        planes = [buckets.fields[name].astype(dtype).tobytes() for name in FIELDS[buckets.shape]]
+        raw = b"".join([buckets.count.astype("<u4").tobytes(), *planes])
+        blocks.append((code, bytes(cramjam.zstd.compress(raw, level=1))))
+    head = _HEAD.pack(_MAGIC, len(chunk.subject_ids), slots, len(blocks))
+    directory = [_ENTRY.pack(code, len(block)) for code, block in blocks]
+    return b"".join([head, chunk.subject_ids.astype("<i4").tobytes(), *directory, *(block for _, block in blocks)])
 
 
-def decode(kind: Kind, body: bytes) -> Chunk:
-    """Raises ValueError for a body that `encode` did not make."""
+def decode(kind: Kind, body: bytes, wanted: Container[int] | None = None) -> Chunk:
+    """The chunk, or those of its columns that are wanted. Raises ValueError for a body that `encode` did not make."""
     try:
-        data = bytes(cramjam.zstd.decompress(body))
-    except cramjam.DecompressionError as error:
+        return _decode(kind, body, wanted)
+    except (struct.error, IndexError, ValueError, cramjam.DecompressionError) as error:
         raise ValueError("not a chunk") from error
-    if data[:4] != _MAGIC:
-        raise ValueError("not a chunk")
-    chunk: Chunk = {}
-    position = 4
-    while position < len(data):
-        code, slots = _HEAD.unpack_from(data, position)
-        shape = COLUMNS[kind][code].shape
-        count = np.frombuffer(data, "<u4", slots, position + 4).copy()
-        position += 4 + count.nbytes
-        fields = {}
-        for name in FIELDS[shape]:
-            raw = np.frombuffer(data, _dtype(shape), slots, position)
-            fields[name] = raw.astype(np.float64)
-            position += raw.nbytes
-        chunk[code] = Buckets(shape, count, fields)
-    return chunk
+
+
+def _decode(kind: Kind, body: bytes, wanted: Container[int] | None) -> Chunk:
+    magic, subjects, slots, columns = _HEAD.unpack_from(body)
+    if magic != _MAGIC:
+        raise ValueError("wrong magic")
+    subject_ids = np.frombuffer(body, "<i4", subjects, _HEAD.size).astype(np.int64)
+    entry = _HEAD.size + 4 * subjects
+    position = entry + columns * _ENTRY.size
+    grid: Grid = {}
+    for number in range(columns):
+        code, length = _ENTRY.unpack_from(body, entry + number * _ENTRY.size)
+        if wanted is None or code in wanted:
+            block = bytes(cramjam.zstd.decompress(body[position : position + length]))
+            grid[code] = _column(COLUMNS[kind][code].shape, block, (subjects, slots))
+        position += length
+    if position != len(body):
+        raise ValueError("wrong length")
+    return Chunk(subject_ids, grid)
+
+
+def _column(shape: Shape, block: bytes, size: tuple[int, int]) -> Buckets:
+    dtype, cells = np.dtype(_dtype(shape)), size[0] * size[1]
+    if len(block) != cells * (4 + len(FIELDS[shape]) * dtype.itemsize):
+        raise ValueError("wrong size of a column")
+    count = np.frombuffer(block, "<u4", cells).reshape(size).copy()
+    fields = {
+        name: np.frombuffer(block, dtype, cells, cells * (4 + i * dtype.itemsize)).reshape(size).astype(np.float64)
+        for i, name in enumerate(FIELDS[shape])
+    }
+    return Buckets(shape, count, fields)
 
 
 def _dtype(shape: Shape) -> str:
@@ -108,25 +144,24 @@ def _dtype(shape: Shape) -> str:
 
 def coarsen(fine: Buckets, factor: int) -> Buckets:
     """Every `factor` buckets as one: average weighted by count, extremes of extremes, increases added up."""
-    groups = len(fine.count) // factor
-    count = fine.count[: groups * factor].reshape(groups, factor)
-    total = count.sum(axis=1)
-    out = Buckets.empty(fine.shape, groups)
-    out.count = total.astype(np.uint32)
-    some = total > 0
-    grid = {name: values[: groups * factor].reshape(groups, factor)[some] for name, values in fine.fields.items()}
-    weights = count[some].astype(np.float64)
+    groups = fine.count.shape[-1] // factor
+    used, size = slice(groups * factor), (*fine.count.shape[:-1], groups, factor)
+    weights = fine.count[..., used].reshape(size)
+    grid = {name: values[..., used].reshape(size) for name, values in fine.fields.items()}
+    present, count = weights > 0, weights.sum(axis=-1, dtype=np.uint32)
+    newest = (factor - 1 - np.argmax(present[..., ::-1], axis=-1))[..., None]
+    fields = {}
     for name, values in grid.items():
-        present = weights > 0
         if name == "minimum":
-            out.fields[name][some] = np.where(present, values, np.inf).min(axis=1)
+            found = np.where(present, values, np.inf).min(axis=-1)
         elif name == "maximum":
-            out.fields[name][some] = np.where(present, values, -np.inf).max(axis=1)
+            found = np.where(present, values, -np.inf).max(axis=-1)
         elif name == "average":
-            out.fields[name][some] = (np.where(present, values, 0.0) * weights).sum(axis=1) / weights.sum(axis=1)
+            weighted = (np.where(present, values, 0.0) * weights).sum(axis=-1)
+            found = np.divide(weighted, count, out=np.zeros(weighted.shape), where=count > 0)
         elif name == "increase":
-            out.fields[name][some] = np.where(present & ~np.isnan(values), values, 0.0).sum(axis=1)
+            found = np.where(present & ~np.isnan(values), values, 0.0).sum(axis=-1)
         else:
-            newest = factor - 1 - np.argmax(present[:, ::-1], axis=1)
-            out.fields[name][some] = values[np.arange(len(values)), newest]
-    return out
+            found = np.take_along_axis(values, newest, axis=-1)[..., 0]
+        fields[name] = np.where(count > 0, found, np.nan)
+    return Buckets(fine.shape, count, fields)

@@ -23,7 +23,7 @@ MAX_BUCKETS: Final = 5_000
 MAX_RAW_SECONDS: Final = 6 * 3600
 NICE_STEPS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
 _TARGET_BUCKETS: Final = 300
-_CHUNKS_BACK: Final = 40
+_CHUNKS_BACK: Final = 120
 
 
 def choose_step(start: datetime, end: datetime, asked: int | None) -> int:
@@ -85,28 +85,27 @@ def _from_chunks(
     factor, wanted = step // source, {column.code for column in columns}
     fine: dict[tuple[int, int], Buckets] = {}
     end = first + slots * step
-    for subject, begin, body in _chunk_rows(node_id, kind, list(subjects), source, first, end):
-        for code, held in chunks.decode(kind, body).items():
-            if code not in wanted:
-                continue
-            whole = fine.setdefault((subject, code), Buckets.empty(held.shape, slots * factor))
-            low, high = max(begin, first), min(begin + chunks.span_seconds(source), end)
+    for begin, body in _chunk_rows(node_id, kind, source, first, end):
+        low, high = max(begin, first), min(begin + chunks.span_seconds(source), end)
+        chunk = chunks.decode(kind, body, wanted)
+        for code, held in chunk.grid.items():
             piece = held.part(slice((low - begin) // source, (high - begin) // source))
-            whole.put(slice((low - first) // source, (high - first) // source), piece)
+            for i, subject in enumerate(chunk.subject_ids.tolist()):
+                if subject in subjects:
+                    whole = fine.setdefault((subject, code), Buckets.empty(held.shape, slots * factor))
+                    whole.put(slice((low - first) // source, (high - first) // source), piece.of(i))
     return fine if factor == 1 else {key: chunks.coarsen(held, factor) for key, held in fine.items()}
 
 
-def _chunk_rows(
-    node_id: int, kind: Kind, subjects: list[int], source: int, start: int, end: int
-) -> list[tuple[int, int, bytes]]:
-    """(subject id, start of chunk, body) of the chunks that overlap [start, end)."""
+def _chunk_rows(node_id: int, kind: Kind, source: int, start: int, end: int) -> list[tuple[int, bytes]]:
+    """(start of chunk, body) of the chunks that overlap [start, end)."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT subject_id, extract(epoch FROM at)::bigint, body FROM {ROLLUP_TABLES[source]}"  # noqa: S608
-            " WHERE node_id = %s AND kind = %s AND subject_id = ANY(%s) AND at >= %s AND at < %s",
-            [node_id, int(kind), subjects, _instant(chunks.chunk_start(source, start)), _instant(end)],
+            f"SELECT extract(epoch FROM at)::bigint, body FROM {ROLLUP_TABLES[source]}"  # noqa: S608
+            " WHERE node_id = %s AND kind = %s AND at >= %s AND at < %s",
+            [node_id, int(kind), _instant(chunks.chunk_start(source, start)), _instant(end)],
         )
-        return [(subject, begin, bytes(body)) for subject, begin, body in cursor.fetchall()]
+        return [(begin, bytes(body)) for begin, body in cursor.fetchall()]
 
 
 def _from_raw(
@@ -176,10 +175,10 @@ def _readings_before(node_id: int, codes: set[int], second: int) -> dict[int, fl
         if row is None:
             break
         end, body = row
-        for code, held in chunks.decode(Kind.NODE, body).items():
-            known = np.flatnonzero(held.count[: (second - end) // 900])
-            if code in codes and code not in found and len(known):
-                found[code] = float(held.fields["last"][known[-1]])
+        for code, held in chunks.decode(Kind.NODE, body, codes - found.keys()).grid.items():
+            known = np.flatnonzero(held.count[0, : (second - end) // 900])
+            if len(known):
+                found[code] = float(held.fields["last"][0, known[-1]])
     return found
 
 
@@ -188,7 +187,7 @@ def _newest_chunk_before(node_id: int, second: int) -> tuple[int, bytes] | None:
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT extract(epoch FROM at)::bigint, body FROM {ROLLUP_TABLES[900]}"  # noqa: S608
-            " WHERE node_id = %s AND kind = %s AND subject_id = 0 AND at < %s ORDER BY at DESC LIMIT 1",
+            " WHERE node_id = %s AND kind = %s AND at < %s ORDER BY at DESC LIMIT 1",
             [node_id, int(Kind.NODE), _instant(second)],
         )
         row = cursor.fetchone()

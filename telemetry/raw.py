@@ -6,6 +6,7 @@ arrays at once instead of a Python object per value.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,14 +35,21 @@ class RawRows:
     def __len__(self) -> int:
         return len(self.at_ms)
 
+    def by_node(self) -> Iterator[tuple[int, RawRows]]:
+        """(node id, its rows)"""
+        return self._split(self.node_ids)
+
     def by_subject(self) -> Iterator[tuple[int, RawRows]]:
         """(subject id, its rows): for the rows of one node."""
-        edges = np.flatnonzero(np.diff(self.subject_ids)) + 1
-        for part in np.split(np.arange(len(self)), edges):
-            if len(part):
-                some = slice(part[0], part[-1] + 1)
+        return self._split(self.subject_ids)
+
+    def _split(self, ids: npt.NDArray[np.int64]) -> Iterator[tuple[int, RawRows]]:
+        edges = [0, *(np.flatnonzero(np.diff(ids)) + 1).tolist(), len(self)]
+        for begin, end in itertools.pairwise(edges):
+            if begin < end:
+                some = slice(begin, end)
                 yield (
-                    int(self.subject_ids[part[0]]),
+                    int(ids[begin]),
                     RawRows(self.node_ids[some], self.subject_ids[some], self.at_ms[some], self.values[some]),
                 )
 

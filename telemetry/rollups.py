@@ -8,18 +8,26 @@ it twice changes nothing. One writer at a time per node, by advisory lock.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
 
 import numpy as np
 from django.db import connection, transaction
 
-from telemetry import chunks, raw
-from telemetry.bucketing import LOOKBACK_SECONDS, bucket
-from telemetry.catalogue import COLUMNS, Kind
-from telemetry.chunks import Buckets, Chunk
+from telemetry import chunks, raw, windows
+from telemetry.bucketing import LOOKBACK_SECONDS, bucket_rows
+from telemetry.catalogue import COLUMNS, Kind, Shape
+from telemetry.chunks import Grid
 from telemetry.raw import RawRows
-from telemetry.tables import ROLLUP_TABLES
+from telemetry.windows import Ints, Window
+
+NODES_AT_ONCE: Final = 32
+SHORT_LOOKBACK_SECONDS: Final = 45
+"""Usually far enough to find a counter's previous value; where it is not, the whole LOOKBACK_SECONDS are read."""
+
+Mark = tuple[int, datetime]
+"""(node id, hour)"""
 
 
 def roll_up_dirty(seconds: float = 60.0, rest_seconds: float = 0.0) -> int:
@@ -29,144 +37,127 @@ def roll_up_dirty(seconds: float = 60.0, rest_seconds: float = 0.0) -> int:
     every few seconds is not recomputed for each report.
     """
     until = time.monotonic() + seconds
-    done = sum(_roll_up(node_id, hour) for node_id, hour in _left_behind())
+    done = sum(_roll_up([mark]) for mark in _left_behind())
     while time.monotonic() < until and (claimed := _claim(rest_seconds)):
-        done += _roll_up(*claimed)
+        done += _roll_up(claimed)
     return done
 
 
-def _left_behind() -> list[tuple[int, datetime]]:
+def _left_behind() -> list[Mark]:
     """What a worker that died was recomputing."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT node_id, hour FROM telemetry_rolling WHERE since < now() - interval '60 seconds'")
         return list(cursor.fetchall())
 
 
-def _claim(rest_seconds: float) -> tuple[int, datetime] | None:
-    """Move the oldest mark aside. Short, because a writer that marks the same hour waits for it."""
+def _claim(rest_seconds: float) -> list[Mark]:
+    """Move the oldest marks of one hour aside. Short, because a writer that marks the same hour waits for it.
+
+    Those that begin within the same five minutes go together, since they need about the same of the raw samples.
+    """
     with transaction.atomic(), connection.cursor() as cursor:
-        # MATERIALIZED: with `IN (SELECT ... LIMIT 1 FOR UPDATE SKIP LOCKED)` Postgres may run the subquery once a row
-        # and take several marks, of which all but the first would wait until somebody looks for what died.
+        # MATERIALIZED: with `IN (SELECT ... LIMIT n FOR UPDATE SKIP LOCKED)` Postgres may run the subquery once a row
+        # and take marks that nobody hears of until somebody looks for what died.
         cursor.execute(
-            "WITH oldest AS MATERIALIZED (SELECT node_id, hour FROM telemetry_dirty"
-            " WHERE since <= now() - make_interval(secs => %s) ORDER BY since LIMIT 1 FOR UPDATE SKIP LOCKED),"
-            " taken AS (DELETE FROM telemetry_dirty d USING oldest o WHERE d.node_id = o.node_id AND d.hour = o.hour"
+            "WITH eldest AS MATERIALIZED (SELECT hour, date_bin('5 min', from_at, hour) AS part FROM telemetry_dirty"
+            " WHERE since <= now() - make_interval(secs => %s) ORDER BY since LIMIT 1),"
+            " chosen AS MATERIALIZED (SELECT d.node_id, d.hour FROM telemetry_dirty d, eldest e WHERE d.hour = e.hour"
+            " AND date_bin('5 min', d.from_at, d.hour) = e.part AND d.since <= now() - make_interval(secs => %s)"
+            " ORDER BY d.since LIMIT %s FOR UPDATE OF d SKIP LOCKED),"
+            " taken AS (DELETE FROM telemetry_dirty d USING chosen c WHERE d.node_id = c.node_id AND d.hour = c.hour"
             " RETURNING d.*)"
             " INSERT INTO telemetry_rolling AS r (node_id, hour, from_at, to_at)"
             " SELECT node_id, hour, from_at, to_at FROM taken"
             " ON CONFLICT (node_id, hour) DO UPDATE SET from_at = LEAST(r.from_at, EXCLUDED.from_at),"
             " to_at = GREATEST(r.to_at, EXCLUDED.to_at) RETURNING node_id, hour",
-            [rest_seconds],
+            [rest_seconds, rest_seconds, NODES_AT_ONCE],
         )
-        row = cursor.fetchone()
-        return (row[0], row[1]) if row else None
+        return list(cursor.fetchall())
 
 
-def _roll_up(node_id: int, hour: datetime) -> int:
-    """Recompute a claimed hour and drop the claim, in one transaction. 0 when another worker was faster."""
+def _roll_up(marks: Sequence[Mark]) -> int:
+    """Recompute a claimed hour of some nodes and drop the claims, in one transaction. Returns how many were left."""
+    node_ids, hour = sorted(node_id for node_id, _ in marks), marks[0][1]
     with transaction.atomic(), connection.cursor() as cursor:
-        # Two workers may hold different hours of one node: its chunks are written by one at a time.
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [7_302, node_id])
+        # Two workers may hold different hours of one node: its chunks are written by one at a time. In order of id,
+        # so that they take turns instead of deadlocking.
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, n) FROM unnest(%s::int[]) AS n", [7_302, node_ids])
         cursor.execute(
-            "DELETE FROM telemetry_rolling WHERE node_id = %s AND hour = %s RETURNING from_at, to_at", [node_id, hour]
+            "DELETE FROM telemetry_rolling WHERE node_id = ANY(%s) AND hour = %s RETURNING node_id, from_at, to_at",
+            [node_ids, hour],
         )
-        row = cursor.fetchone()
-        if row is None:
-            return 0
-        recompute(node_id, int(row[0].timestamp()), int(row[1].timestamp()) + 1)
-        return 1
+        rows = cursor.fetchall()
+        if rows:
+            start, end = min(row[1] for row in rows), max(row[2] for row in rows)
+            recompute([row[0] for row in rows], int(start.timestamp()), int(end.timestamp()) + 1)
+        return len(rows)
 
 
-def recompute(node_id: int, start: int, end: int) -> None:
-    """Recompute every bucket of a node that overlaps [start, end), Unix seconds, from raw samples."""
+def recompute(node_ids: Sequence[int], start: int, end: int) -> None:
+    """Recompute every bucket of these nodes that overlaps [start, end), Unix seconds, from raw samples."""
     first = start - start % 60
     last = end + (-end) % 60 + LOOKBACK_SECONDS  # later buckets may take their counters' increase from here
     for kind in Kind:
-        found = raw.read(kind, [node_id], COLUMNS[kind], first - LOOKBACK_SECONDS, last)
+        found = _read(kind, node_ids, first, last)
         if len(found):
-            _recompute_kind(kind, node_id, dict(found.by_subject()), first, last)
+            _recompute_kind(kind, found, first, last)
 
 
-def _recompute_kind(kind: Kind, node_id: int, found: dict[int, RawRows], first: int, last: int) -> None:
-    minutes = Window.load(kind, node_id, list(found), 60, first, last)
-    slots = (last - first) // 60
-    for subject, rows in found.items():
-        fresh = {}
-        for column in COLUMNS[kind]:
-            values = rows.values[:, column.code]
-            if not np.isnan(values).all():
-                fresh[column.code] = bucket(column.shape, rows.at_ms, values, first * 1000, 60_000, slots)
-        minutes.put(subject, first, fresh, slots)
-    minutes.save()
+def _read(kind: Kind, node_ids: Sequence[int], first: int, last: int) -> RawRows:
+    """Rows of [first, last) and, before that, what counters need."""
+    for lookback in (SHORT_LOOKBACK_SECONDS, LOOKBACK_SECONDS):
+        found = raw.read(kind, node_ids, COLUMNS[kind], first - lookback, last)
+        if _counters_have_a_past(kind, found, first * 1000):
+            break
+    return found
+
+
+def _counters_have_a_past(kind: Kind, rows: RawRows, first_ms: int) -> bool:
+    """Whether each counter of each subject that has a value also has one before `first_ms`."""
+    counters = [column.code for column in COLUMNS[kind] if column.shape is Shape.COUNTER]
+    some, subject = ~np.isnan(rows.values[:, counters]), np.cumsum(_is_new(rows)) - 1
+    size = int(subject[-1]) + 1 if len(subject) else 0
+    past, now = (np.zeros((size, len(counters)), np.bool_) for _ in range(2))
+    early = rows.at_ms < first_ms
+    np.logical_or.at(past, subject[early], some[early])
+    np.logical_or.at(now, subject[~early], some[~early])
+    return bool((past | ~now).all())
+
+
+def _is_new(rows: RawRows) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """True where the rows of another subject begin."""
+    new: np.ndarray[tuple[int], np.dtype[np.bool_]] = np.diff(rows.node_ids << 32 | rows.subject_ids, prepend=-1) != 0
+    return new
+
+
+def _recompute_kind(kind: Kind, rows: RawRows, first: int, last: int) -> None:
+    fresh = {node_id: _bucket(kind, mine, first, last) for node_id, mine in rows.by_node()}
+    subjects = {node_id: ids for node_id, (ids, _) in fresh.items()}
+    minutes = windows.load(kind, subjects, 60, first, last)
+    for node_id, (ids, grid) in fresh.items():
+        minutes[node_id].put(first, ids, grid, (last - first) // 60)
+    windows.save(kind, minutes, 60)
     for resolution in (900, 3600):
-        factor = resolution // 60
-        coarse = Window.load(kind, node_id, list(found), resolution, minutes.start, minutes.end)
-        for subject, chunk in minutes.held.items():
-            derived = {code: chunks.coarsen(buckets, factor) for code, buckets in chunk.items()}
-            coarse.put(subject, minutes.start, derived, (minutes.end - minutes.start) // resolution)
-        coarse.save()
+        coarse = windows.load(kind, _subjects(minutes), resolution, _any(minutes).start, _any(minutes).end)
+        for node_id, window in minutes.items():
+            grid = {code: chunks.coarsen(buckets, resolution // 60) for code, buckets in window.grid.items()}
+            coarse[node_id].put(window.start, window.subject_ids, grid, (window.end - window.start) // resolution)
+        windows.save(kind, coarse, resolution)
 
 
-@dataclass(slots=True)
-class Window:
-    """Whole chunks of some subjects of one kind, side by side in memory: buckets over [start, end)."""
-
-    kind: Kind
-    node_id: int
-    resolution: int
-    start: int
-    end: int
-    held: dict[int, Chunk]
-
-    @classmethod
-    def load(cls, kind: Kind, node_id: int, subjects: list[int], resolution: int, start: int, end: int) -> Window:
-        """The chunks that overlap [start, end), all of each."""
-        span = chunks.span_seconds(resolution)
-        begin, stop = chunks.chunk_start(resolution, start), end + (-end) % span
-        window = cls(kind, node_id, resolution, begin, stop, {subject: {} for subject in subjects})
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT subject_id, extract(epoch FROM at)::bigint, body FROM {ROLLUP_TABLES[resolution]}"  # noqa: S608
-                " WHERE node_id = %s AND kind = %s AND subject_id = ANY(%s) AND at >= %s AND at < %s",
-                [node_id, int(kind), subjects, _instant(begin), _instant(stop)],
-            )
-            for subject, at, body in cursor.fetchall():
-                window._set(subject, at, chunks.decode(kind, bytes(body)), chunks.SLOTS[resolution])
-        return window
-
-    def put(self, subject: int, start: int, fresh: Chunk, slots: int) -> None:
-        """Replace `slots` buckets from `start` on: columns that are not in `fresh` become gaps there."""
-        first = (start - self.start) // self.resolution
-        for code, buckets in self.held[subject].items():
-            if code not in fresh:
-                buckets.put(slice(first, first + slots), Buckets.empty(buckets.shape, slots))
-        self._set(subject, start, fresh, slots)
-
-    def _set(self, subject: int, start: int, chunk: Chunk, slots: int) -> None:
-        first = (start - self.start) // self.resolution
-        mine = self.held[subject]
-        for code, buckets in chunk.items():
-            if code not in mine:
-                mine[code] = Buckets.empty(buckets.shape, (self.end - self.start) // self.resolution)
-            mine[code].put(slice(first, first + slots), buckets)
-
-    def save(self) -> None:
-        """Write every chunk back."""
-        per_chunk = chunks.SLOTS[self.resolution]
-        rows = []
-        for subject, chunk in self.held.items():
-            for number, begin in enumerate(range(self.start, self.end, chunks.span_seconds(self.resolution))):
-                part = slice(number * per_chunk, (number + 1) * per_chunk)
-                body = chunks.encode(self.kind, {code: buckets.part(part) for code, buckets in chunk.items()})
-                rows.append((self.node_id, int(self.kind), subject, _instant(begin), body))
-        with connection.cursor() as cursor:
-            cursor.executemany(
-                f"INSERT INTO {ROLLUP_TABLES[self.resolution]} (node_id, kind, subject_id, at, body)"  # noqa: S608
-                " VALUES (%s, %s, %s, %s, %s)"
-                " ON CONFLICT (node_id, kind, subject_id, at) DO UPDATE SET body = EXCLUDED.body",
-                rows,
-            )
+def _bucket(kind: Kind, rows: RawRows, first: int, last: int) -> tuple[Ints, Grid]:
+    """Subject ids of one node's rows, and their minute buckets."""
+    ids, subject = np.unique(rows.subject_ids, return_inverse=True)
+    used = np.flatnonzero(~np.isnan(rows.values).all(axis=0)).tolist()
+    shapes = [COLUMNS[kind][code].shape for code in used]
+    slots = (last - first) // 60
+    found = bucket_rows(shapes, subject, rows.at_ms, rows.values[:, used], first * 1000, 60_000, len(ids), slots)
+    return ids, dict(zip(used, found, strict=True))
 
 
-def _instant(second: int) -> datetime:
-    return datetime.fromtimestamp(second, UTC)
+def _subjects(held: dict[int, Window]) -> dict[int, Ints]:
+    return {node_id: window.subject_ids for node_id, window in held.items()}
+
+
+def _any(held: dict[int, Window]) -> Window:
+    return next(iter(held.values()))

@@ -50,10 +50,10 @@ CREATE TABLE {OTHER_TABLE} (
 
 
 def rollup_table_sql(table: str) -> str:
-    """Rollups are kept as chunks: many buckets of all columns of one subject in one compressed body."""
+    """Rollups are kept as chunks: many buckets of all columns and subjects of a node in one compressed body."""
     return (
-        f"CREATE TABLE {table} (node_id integer NOT NULL, kind smallint NOT NULL, subject_id integer NOT NULL,"
-        " at timestamptz NOT NULL, body bytea NOT NULL, PRIMARY KEY (node_id, kind, subject_id, at))"
+        f"CREATE TABLE {table} (node_id integer NOT NULL, kind smallint NOT NULL,"
+        " at timestamptz NOT NULL, body bytea NOT NULL, PRIMARY KEY (node_id, kind, at))"
         " PARTITION BY RANGE (at);"
         f"ALTER TABLE {table} ALTER COLUMN body SET STORAGE EXTERNAL;"
     )

@@ -46,7 +46,7 @@ def tell(
         partitions.ensure_range("telemetry_node_sample", min(at_ms) / 1000, max(at_ms) / 1000)
         partitions.ensure_partitions()
         storage.write([batch], 0)
-        rollups.recompute(node.pk, min(at_ms) // 1000, max(at_ms) // 1000 + 1)
+        rollups.recompute([node.pk], min(at_ms) // 1000, max(at_ms) // 1000 + 1)
         states.judge([node.pk])
 
 

@@ -195,38 +195,49 @@ def test_a_remainder_of_buckets_is_left_out_when_coarsened() -> None:
 
 @st.composite
 def chunk_strategy(draw: Any) -> tuple[Kind, Chunk]:
-    kind, slots = draw(st.sampled_from(Kind)), draw(st.sampled_from([1, 60, 168]))
-    chunk = {}
+    kind, slots = draw(st.sampled_from(Kind)), draw(st.sampled_from([1, 24, 60]))
+    subjects = sorted(draw(st.sets(st.integers(0, (1 << 31) - 1), min_size=1, max_size=3)))
+    grid = {}
     for code in draw(st.sets(st.integers(0, len(COLUMNS[kind]) - 1), max_size=4)):
         shape = COLUMNS[kind][code].shape
-        buckets = Buckets.empty(shape, slots)
-        for slot in draw(st.sets(st.integers(0, slots - 1), max_size=5)):
-            buckets.count[slot] = draw(st.integers(1, (1 << 32) - 1))
+        buckets = Buckets.empty(shape, len(subjects), slots)
+        for cell in draw(st.sets(st.tuples(st.integers(0, len(subjects) - 1), st.integers(0, slots - 1)), max_size=5)):
+            buckets.count[cell] = draw(st.integers(1, (1 << 32) - 1))
             for name in FIELDS[shape]:
                 width = 64 if shape is Shape.COUNTER else 32
-                buckets.fields[name][slot] = draw(st.floats(width=width, allow_nan=False))
-        chunk[code] = buckets
-    return kind, chunk
+                buckets.fields[name][cell] = draw(st.floats(width=width, allow_nan=False))
+        grid[code] = buckets
+    return kind, Chunk(np.array(subjects, np.int64), grid)
 
 
 @settings(max_examples=40)
-@given(chunk_strategy())
-def test_a_chunk_comes_back(case: tuple[Kind, Chunk]) -> None:
+@given(chunk_strategy(), st.sets(st.integers(0, 60)) | st.none())
+def test_a_chunk_comes_back(case: tuple[Kind, Chunk], wanted: set[int] | None) -> None:
     kind, chunk = case
-    found = chunks.decode(kind, chunks.encode(kind, chunk))
-    assert found.keys() == {code for code, buckets in chunk.items() if buckets.count.any()}
-    for code, buckets in found.items():
-        assert buckets.shape is chunk[code].shape
-        np.testing.assert_array_equal(buckets.count, chunk[code].count)
+    found = chunks.decode(kind, chunks.encode(kind, chunk), wanted)
+    assert found.subject_ids.tolist() == chunk.subject_ids.tolist()
+    sent = {code for code, buckets in chunk.grid.items() if buckets.count.any()}
+    assert found.grid.keys() == (sent if wanted is None else sent & wanted)
+    for code, buckets in found.grid.items():
+        assert buckets.shape is chunk.grid[code].shape
+        np.testing.assert_array_equal(buckets.count, chunk.grid[code].count)
         for name, values in buckets.fields.items():
-            np.testing.assert_array_equal(values, chunk[code].fields[name])
+            np.testing.assert_array_equal(values, chunk.grid[code].fields[name])
 
 
 @given(st.binary(max_size=50))
 def test_any_other_bytes_are_no_chunk(data: bytes) -> None:
-    assume(data[:4] != b"\x28\xb5\x2f\xfd")
+    assume(data[:4] != chunks._MAGIC)
     with pytest.raises(ValueError, match="not a chunk"):
         chunks.decode(Kind.GPU, data)
+
+
+@given(chunk_strategy(), st.data())
+def test_a_chunk_that_was_cut_is_none(case: tuple[Kind, Chunk], data: st.DataObject) -> None:
+    kind, chunk = case
+    body = chunks.encode(kind, chunk)
+    with pytest.raises(ValueError, match="not a chunk"):
+        chunks.decode(kind, body[: data.draw(st.integers(0, len(body) - 1))])
 
 
 @pytest.mark.parametrize("resolution", chunks.SLOTS)

@@ -88,7 +88,7 @@ def test_energy_counts_what_a_gap_hid(node_id: int) -> None:
 def test_a_claim_of_a_dead_worker_is_taken_up(node_id: int) -> None:
     with acting_as_system():
         storage.write([samples(node_id, HOME, {0: 100.0})], 0)
-        assert rollups._claim(0.0) is not None
+        assert len(rollups._claim(0.0)) == 1
         assert rollups.roll_up_dirty() == 0, "a fresh claim belongs to somebody"
         with connection.cursor() as cursor:
             cursor.execute("UPDATE telemetry_rolling SET since = since - interval '2 minutes'")
@@ -103,13 +103,13 @@ def test_a_fresh_mark_rests(node_id: int) -> None:
         assert rollups.roll_up_dirty() == 1
 
 
-def test_one_mark_is_claimed_whatever_the_plan(node_id: int) -> None:
-    """Once autovacuum had analysed a table that it saw empty, a claim took all marks and forgot all but one."""
+def test_no_mark_is_claimed_unheard_whatever_the_plan(node_id: int) -> None:
+    """Once autovacuum had analysed a table that it saw empty, a claim took all marks and told of one."""
     with acting_as_system(), connection.cursor() as cursor:
         storage.write([samples(node_id, HOME, {0: 1.0, 3600: 2.0, 7200: 3.0})], 0)
         with psycopg.connect(**_as_owner(), autocommit=True) as owner:
             owner.execute("ANALYZE telemetry_dirty")
-        assert rollups._claim(0.0) is not None
+        assert len(rollups._claim(0.0)) == 1
         cursor.execute("SELECT (SELECT count(*) FROM telemetry_rolling), (SELECT count(*) FROM telemetry_dirty)")
         assert cursor.fetchone() == (1, 2)
 
@@ -124,3 +124,18 @@ def _as_owner() -> dict[str, Any]:
         "user": owner["USER"],
         "password": owner["PASSWORD"],
     }
+
+
+def test_neighbours_are_claimed_together(cast: Cast, node_id: int) -> None:
+    """Marks of the same minutes of several nodes, but not the mark of a node that brings its past."""
+    with acting_as_system():
+        other = cast.other_node.pk
+        storage.write([samples(node_id, HOME, {600: 1.0}), samples(other, HOME, {630: 2.0})], 0)
+        assert sorted(rollups._claim(0.0)) == sorted((node, _hour(START)) for node in (node_id, other))
+        storage.write([samples(node_id, HOME, {0: 1.0}), samples(other, HOME, {900: 2.0, 4000: 2.0})], 0)
+        claims = [len(rollups._claim(0.0)) for _ in range(4)]
+        assert claims == [1, 1, 1, 0]
+
+
+def _hour(second: int) -> datetime:
+    return datetime.fromtimestamp(second - second % 3600, UTC)

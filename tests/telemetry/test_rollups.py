@@ -20,7 +20,7 @@ from homes.models import Node
 from homes.provisioning import Plan, provision
 from telemetry import chunks, partitions, reads, rollups, storage
 from telemetry.catalogue import COLUMNS, Kind
-from telemetry.chunks import Buckets
+from telemetry.chunks import Buckets, Chunk
 from telemetry.stream import shard_of
 from telemetry.tables import ROLLUP_TABLES
 from tests.telemetry.conftest import MakeNode
@@ -68,14 +68,16 @@ def rolled(node: Node) -> dict[tuple[int, int, int, int, int], dict[str, float]]
     with connection.cursor() as cursor:
         for resolution, table in ROLLUP_TABLES.items():
             cursor.execute(
-                f"SELECT kind, subject_id, extract(epoch FROM at)::bigint, body FROM {table} WHERE node_id = %s",  # noqa: S608
+                f"SELECT kind, extract(epoch FROM at)::bigint, body FROM {table} WHERE node_id = %s",  # noqa: S608
                 [node.pk],
             )
-            for kind, subject, begin, body in cursor.fetchall():
-                for code, buckets in chunks.decode(Kind(kind), bytes(body)).items():
-                    for slot in np.flatnonzero(buckets.count).tolist():
-                        key = (resolution, kind, subject, code, begin + slot * resolution)
-                        found[key] = _plain(buckets, slot)
+            for kind, begin, body in cursor.fetchall():
+                chunk = chunks.decode(Kind(kind), bytes(body))
+                for code, buckets in chunk.grid.items():
+                    for place, slot in zip(*np.nonzero(buckets.count), strict=True):
+                        second = begin + int(slot) * resolution
+                        key = (resolution, kind, int(chunk.subject_ids[place]), code, second)
+                        found[key] = _plain(buckets.of(place), slot)
     return found
 
 
@@ -87,7 +89,7 @@ def recompute_everything(node: Node) -> None:
     with connection.cursor() as cursor:
         for table in ROLLUP_TABLES.values():
             cursor.execute(f"DELETE FROM {table} WHERE node_id = %s", [node.pk])  # noqa: S608
-    rollups.recompute(node.pk, START - HOUR, START + 2 * HOUR)
+    rollups.recompute([node.pk], START - HOUR, START + 2 * HOUR)
 
 
 def assert_same_rollups(one: Any, other: Any) -> None:
@@ -113,7 +115,7 @@ def test_whatever_the_order_of_arrival(arrivals: list[list[tuple[str, int, float
     recompute_everything(node)
     from_scratch = rolled(node)
     assert_same_rollups(step_by_step, from_scratch)
-    rollups.recompute(node.pk, START, START + 1)
+    rollups.recompute([node.pk], START, START + 1)
     assert_same_rollups(rolled(node), from_scratch)
     cells = {(what, second) for body in arrivals for what, second, _ in body}
     for resolution in ROLLUP_TABLES:
@@ -173,16 +175,21 @@ def store_registers(node: Node, start: datetime, joules: list[float | None]) -> 
     first = int(start.timestamp())
     end = first + 900 * len(joules)
     for begin in range(chunks.chunk_start(900, first), end, chunks.span_seconds(900)):
-        buckets = Buckets.empty(COLUMNS[Kind.NODE][code].shape, 96)
-        for slot in range(96):
+        buckets = Buckets.empty(COLUMNS[Kind.NODE][code].shape, 1, chunks.SLOTS[900])
+        for slot in range(chunks.SLOTS[900]):
             index = (begin + slot * 900 - first) // 900
             if 0 <= index < len(joules) and (value := joules[index]) is not None:
-                buckets.count[slot], buckets.fields["last"][slot] = 60, value
+                buckets.count[0, slot], buckets.fields["last"][0, slot] = 60, value
         partitions.ensure_range(ROLLUP_TABLES[900], begin, begin + 1)
+        chunk = Chunk(np.zeros(1, np.int64), {code: buckets})
         with connection.cursor() as cursor:
             cursor.execute(
-                f"INSERT INTO {ROLLUP_TABLES[900]} VALUES (%s, 1, 0, %s, %s)",  # noqa: S608
-                [node.pk, datetime.fromtimestamp(begin, UTC), chunks.encode(Kind.NODE, {code: buckets})],
+                f"INSERT INTO {ROLLUP_TABLES[900]} VALUES (%s, 1, %s, %s)",  # noqa: S608
+                [
+                    node.pk,
+                    datetime.fromtimestamp(begin, UTC),
+                    chunks.encode(Kind.NODE, chunk),
+                ],
             )
 
 
