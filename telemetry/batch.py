@@ -159,9 +159,9 @@ def decode(data: bytes) -> Batch:
 
 
 def _decode(data: bytes) -> Batch:
-    magic, node_id, count, runs, layout_bytes = _HEAD.unpack_from(data)
-    if magic != MAGIC:
+    if data[:4] != MAGIC:
         raise CorruptBatch("wrong magic")
+    _, node_id, count, runs, layout_bytes = _HEAD.unpack_from(data)
     begin = _HEAD.size + layout_bytes
     if len(data) != begin + count * 10 + runs * 12:
         raise CorruptBatch("wrong length")

@@ -21,6 +21,8 @@ ENTRIES_PER_READ: Final = 400
 LINGER_MS: Final = 1500
 MAX_SECONDS: Final = 300
 TELL_SECONDS: Final = 0.25
+REST_FOR_TELLING: Final = 4
+"""Storing comes first: of a worker's time, telling takes a fifth at most."""
 
 _AWAY = (OperationalError, InterfaceError, PoolTimeout)
 
@@ -55,32 +57,34 @@ def drain_shard(shard: int) -> int:
 class Told:
     """Judges and publishes touched nodes a few times a second at most, however small the reads are.
 
-    Nor later than that: the second half of a scrape does not wait for the next scrape to be told.
+    Nor much later than that: the second half of a scrape does not wait for the next scrape to be told.
     """
 
     def __init__(self) -> None:
         self._touched: set[int] = set()
-        self._last = 0.0
+        self._due = 0.0
 
     def add(self, node_ids: set[int]) -> None:
         self._touched |= node_ids
-        if time.monotonic() - self._last >= TELL_SECONDS:
+        if time.monotonic() >= self._due:
             self.flush()
 
     def due_ms(self, otherwise: int) -> int:
         """How long may be waited for more before what is known has to be told."""
         if not self._touched:
             return otherwise
-        return max(1, int((self._last + TELL_SECONDS - time.monotonic()) * 1000))
+        return max(1, int((self._due - time.monotonic()) * 1000))
 
     def flush(self) -> bool:
         """Whether there was something to tell."""
         if not self._touched:
             return False
         touched, self._touched = self._touched, set()
+        began = time.monotonic()
         states.judge(touched)
         live.publish(touched)
-        self._last = time.monotonic()
+        took = time.monotonic() - began
+        self._due = time.monotonic() + max(TELL_SECONDS, took * REST_FOR_TELLING)
         return True
 
 

@@ -45,6 +45,7 @@ def subject_ids(batch: Batch) -> npt.NDArray[np.int64]:
 
 def _resolve(batch: Batch) -> npt.NDArray[np.int64]:
     node_id, layout = batch.node_id, batch.layout
+    _register_new_gpus(batch)
     by_kind = {
         Kind.GPU: [_gpu_id(batch, gpu) for gpu in layout.gpus],
         Kind.CIRCUIT: [_circuit_id(node_id, name) for name in layout.circuits],
@@ -67,6 +68,36 @@ def forget() -> None:
         cache.clear()
 
 
+def _register_new_gpus(batch: Batch) -> None:
+    """A node's first scrape brings sixteen: a few statements for all of them."""
+    unknown = {gpu.uuid: gpu for gpu in batch.layout.gpus if (batch.node_id, gpu.uuid) not in _gpus}
+    if not unknown or not len(batch):
+        return
+    known = set(Gpu.objects.filter(uuid__in=unknown).values_list("uuid", flat=True))
+    at = _first_instant(batch)
+    new = [
+        Gpu(uuid=uuid, node_id=batch.node_id, slot=gpu.slot, model=gpu.model, first_seen_at=at)
+        for uuid, gpu in unknown.items()
+        if uuid not in known
+    ]
+    Gpu.objects.bulk_create(new, ignore_conflicts=True)
+    # Another node may have brought the same at the same time: then it is not new here, but a move.
+    mine = Gpu.objects.filter(uuid__in=[gpu.uuid for gpu in new], node=batch.node_id)
+    _limit(_gpus)
+    _gpus.update({(batch.node_id, gpu.uuid): gpu.pk for gpu in mine})
+    InventoryEvent.objects.bulk_create(
+        [
+            InventoryEvent(node_id=batch.node_id, gpu_uuid=gpu.uuid, kind=InventoryEvent.Kind.NEW, at=at)
+            for gpu in new
+            if (batch.node_id, gpu.uuid) in _gpus
+        ]
+    )
+
+
+def _first_instant(batch: Batch) -> datetime:
+    return datetime.fromtimestamp(int(batch.at_ms.min()) / 1000, UTC)
+
+
 def _gpu_id(batch: Batch, subject: GpuSubject) -> int:
     key = (batch.node_id, subject.uuid)
     found = _gpus.get(key)
@@ -80,7 +111,7 @@ def _gpu_id(batch: Batch, subject: GpuSubject) -> int:
 
 
 def _register_gpu(batch: Batch, subject: GpuSubject) -> Gpu:
-    at = datetime.fromtimestamp(int(batch.at_ms.min()) / 1000, UTC)
+    at = _first_instant(batch)
     gpu, is_new = Gpu.objects.get_or_create(
         uuid=subject.uuid,
         defaults={"node_id": batch.node_id, "slot": subject.slot, "model": subject.model, "first_seen_at": at},
