@@ -158,7 +158,8 @@ def _varints(instants: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
     """A row of six bytes for each instant in milliseconds."""
     shifted = instants[:, None] >> (7 * np.arange(_TIMESTAMP_BYTES))
     more = np.array([0x80] * (_TIMESTAMP_BYTES - 1) + [0])
-    return (shifted & 0x7F | more).astype(np.uint8)
+    rows: npt.NDArray[np.uint8] = (shifted & 0x7F | more).astype(np.uint8)
+    return rows
 
 
 Encoded = tuple[bytes, npt.NDArray[np.int64], int]

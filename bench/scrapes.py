@@ -107,4 +107,4 @@ def _walk(random: np.random.Generator, ticks: int) -> Float64s:
 
 
 def _share(ratio: Float64s) -> Float64s:
-    return np.round(np.clip(ratio, 0.0, 1.0), 6)
+    return np.clip(ratio, 0.0, 1.0).round(6)

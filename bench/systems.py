@@ -73,6 +73,10 @@ class System(ABC):
         """Whether all work is done that follows from what was stored. That it is quiet is asked elsewhere."""
         return True
 
+    def tables(self) -> dict[str, int]:
+        """What the bytes on disk are for, where the system can tell."""
+        return {}
+
     def cpu(self) -> dict[str, float]:
         """CPU seconds so far, by part."""
         return {name: cpu_seconds(pids) for name, pids in self.families().items()}
