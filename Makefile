@@ -1,12 +1,13 @@
 # make run     the complete portal on this machine; ARGS="--help" shows the options, PORT=8001 moves it
 # make test    every test; ARGS are pytest's
 # make lint    ruff, mypy, import contracts, migrations, Django's deployment checks
+# make bench   throughput beside Prometheus and VictoriaMetrics, latency and reads; ARGS="--help" shows the options
 # make clean   start over: deletes the environment and the demo's data
 PYTHON ?= python3
 BOOTSTRAP = $(PYTHON) -I xfra_portal/local/bootstrap.py
 BIN = .venv/bin
 
-.PHONY: run test lint clean requirements environment environment-dev
+.PHONY: run test lint bench clean requirements environment environment-dev
 
 run: environment
 	@exec $(BIN)/python -m xfra_portal.local $(ARGS)
@@ -22,6 +23,9 @@ lint: environment-dev
 	@echo "migrations are complete and production's deployment checks pass:"
 	@$(PRODUCTION) $(BIN)/python manage.py makemigrations --check --dry-run
 	@$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+bench: environment-dev
+	@exec $(BIN)/python -m bench $(ARGS)
 
 # Throwaway values: nothing listens there, and the checks must not need anything to.
 PRODUCTION = XFRA_PROFILE=production \

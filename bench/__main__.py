@@ -1,0 +1,114 @@
+"""`python -m bench`: measure, show progress, write a dated report. `make bench ARGS=--help` shows the options."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.bodies import CUTS, Load, prepare, ticks_for
+from bench.peers import Prometheus, VictoriaMetrics
+from bench.portal import Portal
+from bench.report import Report
+from bench.systems import BenchFailed, System
+from bench.throughput import Limits, measure
+
+SYSTEMS: dict[str, Callable[[Path], System]] = {
+    "prometheus": Prometheus,
+    "victoria-metrics": VictoriaMetrics,
+    "portal": Portal,
+}
+PARTS = ("throughput",)
+RESULTS = Path(__file__).resolve().parent / "results"
+
+
+def _some_of(known: tuple[str, ...]) -> Callable[[str], list[str]]:
+    def parse(text: str) -> list[str]:
+        chosen = text.split(",")
+        unknown = [name for name in chosen if name not in known]
+        if unknown:
+            raise argparse.ArgumentTypeError(f"{unknown[0]} is not one of {', '.join(known)}")
+        return chosen
+
+    return parse
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="make bench ARGS=...", description=__doc__)
+    add = parser.add_argument
+    systems, cuts = tuple(SYSTEMS), tuple(CUTS)
+    add("--parts", type=_some_of(PARTS), default=list(PARTS), help=f"some of {','.join(PARTS)} (default all)")
+    add("--samples", type=int, default=20_000_000, help="samples per cut, at least (default 20 million)")
+    add("--cuts", type=_some_of(cuts), default=list(cuts), help=f"some of {','.join(cuts)} (default all)")
+    add("--systems", type=_some_of(systems), default=list(systems), help=f"some of {','.join(systems)} (default all)")
+    add("--nodes", type=int, default=200, help="nodes that send (default 200)")
+    add("--connections", type=int, default=16, help="concurrent connections of the sender (default 16)")
+    add("--out", type=Path, default=RESULTS, help="folder of the reports (default bench/results)")
+    return parser
+
+
+class Console:
+    """Lines with the seconds since the start in front."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+
+    def say(self, text: str) -> None:
+        print(f"[{time.monotonic() - self._start:6.1f} s] {text}", flush=True)
+
+
+def main() -> int:
+    """0 when everything was measured and everything sent was read back, otherwise 1."""
+    arguments, console = _parser().parse_args(), Console()
+    started = datetime.now(UTC)
+    file = arguments.out / f"{started:%Y-%m-%d-%H%M}.md"
+    report = Report(file, "make bench ARGS=" + shlex.quote(" ".join(sys.argv[1:])), started)
+    with tempfile.TemporaryDirectory(prefix="xfra-bench-") as folder:
+        if "throughput" in arguments.parts:
+            _throughput(arguments, Path(folder), report, console)
+    report.write()
+    print("\n" + report.text())
+    return 1 if report.failures or any(not run.is_whole for run in report.runs) else 0
+
+
+def _throughput(arguments: argparse.Namespace, folder: Path, report: Report, console: Console) -> None:
+    present = []
+    for name in arguments.systems:
+        system = SYSTEMS[name]
+        if system in (Prometheus, VictoriaMetrics) and not system.is_installed():
+            report.absent.append(system.name)
+            console.say(f"{system.name} is not installed: it is left out")
+        else:
+            present.append(name)
+    ticks = ticks_for(arguments.samples, arguments.nodes)
+    for cut in arguments.cuts:
+        console.say(f"{CUTS[cut].name}: preparing {ticks} scrapes of {arguments.nodes} nodes")
+        load = prepare(folder, CUTS[cut], arguments.nodes, ticks, int(time.time() * 1000), console.say)
+        for name in present:
+            _measure_one(SYSTEMS[name], load, arguments.connections, folder / f"{name}-{cut}", report, console)
+        load.bodies.unlink()
+
+
+def _measure_one(
+    make: Callable[[Path], System], load: Load, connections: int, folder: Path, report: Report, console: Console
+) -> None:
+    folder.mkdir()
+    system = make(folder)
+    try:
+        run = measure(system, load, connections, Limits(), console.say)
+    except (BenchFailed, OSError) as error:
+        report.failures.append(f"{load.cut.name}, {system.name}: {error}")
+        console.say(f"failed: {error}")
+    else:
+        report.runs.append(run)
+        console.say(f"{system.name}, {load.cut.name}: {run.queryable_rate:,.0f} samples/s until queryable")
+    report.write()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""The bench, very small: everything that it sends is read back from every system, in every cut."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench import scrapes
+from bench.bodies import CUTS, TICKS, Cut, Load, instants_ms, prepare, ticks_for
+from bench.peers import Peer, Prometheus, VictoriaMetrics
+from bench.portal import Portal
+from bench.systems import System
+from bench.throughput import Limits, Throughput, measure
+from telemetry.remote_write import decompress, parse_labels, walk
+
+NODES = 3
+LIMITS = Limits(queryable_seconds=60, settle_seconds=0)
+
+
+def load(folder: Path, cut: str, ticks: int = 3) -> Load:
+    return prepare(folder, CUTS[cut], NODES, ticks, int(time.time() * 1000), print)
+
+
+def run(system: System, prepared: Load) -> Throughput:
+    return measure(system, prepared, connections=2, limits=LIMITS, say=print)
+
+
+@pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
+def test_bodies_hold_every_sample_of_every_scrape_once_and_in_order(tmp_path: Path, cut: Cut) -> None:
+    ticks = TICKS + 2  # the timestamps go on into the second round
+    prepared = prepare(tmp_path, cut, NODES, ticks, 1_790_000_000_000, print)
+    index, bodies = np.load(prepared.index), prepared.bodies.read_bytes()
+    assert len(index) == prepared.requests
+    assert int(index["samples"].sum()) == prepared.samples == NODES * ticks * 320
+    assert set(index["samples"][index["node"] == 1][:-1].tolist()) == {cut.samples}
+    found: dict[bytes, list[tuple[int, float]]] = {}
+    for _, samples, length, offset in index[index["node"] == 1].tolist():
+        body = list(walk(decompress(bodies[offset : offset + length])))
+        assert len(body) == samples
+        for series in body:
+            found.setdefault(series.label_bytes, []).extend(series.samples)
+    assert [parse_labels(raw) for raw in found] == [
+        scrapes.labels(1, metric, gpu) for metric in scrapes.METRICS for gpu in range(scrapes.GPUS)
+    ]
+    table = scrapes.values(1, TICKS).reshape(TICKS, -1)
+    instants = instants_ms(1, ticks, prepared.end_ms).tolist()
+    for i, samples in enumerate(found.values()):
+        assert [at for at, _ in samples] == instants
+        assert [value for _, value in samples[:TICKS]] == table[:, i].tolist()
+        if i // scrapes.GPUS == scrapes.ENERGY:
+            assert np.all(np.diff([value for _, value in samples]) > 0)
+
+
+def test_enough_scrapes_are_sent() -> None:
+    assert ticks_for(20_000_000, 200) * 200 * 320 >= 20_000_000
+    assert ticks_for(1, 200) == 1
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def installed(peer: type[Peer]) -> type[Peer]:
+    if not peer.is_installed():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{peer.program} is not installed, and CI may not skip what needs it")
+        pytest.skip(f"{peer.program} is not installed (Debian: apt install {peer.program})")
+    return peer
+
+
+@pytest.mark.parametrize("cut", CUTS)
+@pytest.mark.parametrize("peer", [Prometheus, VictoriaMetrics])
+def test_a_peer_gives_back_what_it_was_sent(tmp_path: Path, peer: type[Peer], cut: str) -> None:
+    found = run(installed(peer)(tmp_path), load(tmp_path, cut))
+    assert found.is_whole
+    assert found.counted == NODES * 3 * 320
+    assert found.sent.refused == {}
+
+
+def test_a_loss_is_seen(tmp_path: Path) -> None:
+    """One body is never sent: the newest samples of all nodes are there, and still the run is not whole."""
+    system = installed(Prometheus)(tmp_path)
+    prepared = load(tmp_path, "scrape")
+    index = np.load(prepared.index)
+    np.save(prepared.index, np.delete(index, 1))
+    found = run(system, prepared)
+    assert not found.is_whole
+    assert found.counted == found.sent.samples == prepared.samples - 320
+
+
+@pytest.mark.stack
+def test_the_portal_gives_back_what_it_was_sent(tmp_path: Path) -> None:
+    """Cut at 500: rows are completed by the next body."""
+    portal = Portal(tmp_path, arguments=["--not-durable"])
+    found = run(portal, load(tmp_path, "500"))
+    assert found.is_whole
+    assert found.counted == NODES * 3 * 320
+    assert {"web", "worker", "postgres", "redis", "beat"} <= set(found.cpu_settled)
+    assert not portal.data_dir.parent.exists()
