@@ -23,9 +23,10 @@ from redis.backoff import NoBackoff
 from telemetry import batch as batches
 from telemetry import remote_write as wire
 from telemetry.admission import Admitted, admit_message
+from telemetry.appending import Appender
 from telemetry.callers import Callers, CallersUnavailable, CallerUnknown
 from telemetry.known_series import KnownSeries
-from telemetry.stream import Appender, StreamFull, shard_of
+from telemetry.stream import StreamFull, shard_of
 from telemetry.tasks import drain
 
 logger = logging.getLogger("telemetry.door")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import cramjam
@@ -24,6 +25,8 @@ MAX_SAMPLE_BYTES: Final = 1024
 MAX_LABELS: Final = 64
 MAX_LABEL_NAME_BYTES: Final = 256
 MAX_LABEL_VALUE_BYTES: Final = 4096
+MAX_COMMON_LABEL_BYTES: Final = 128
+COMMON_LABELS: Final = 32_768
 MAX_LABELS_BYTES: Final = 16_384
 """All labels of one series together; the door remembers them for every known series."""
 
@@ -122,13 +125,10 @@ def parse_labels(label_bytes: bytes) -> dict[str, str]:
     if end > MAX_LABELS_BYTES:
         raise BadSeries(f"labels of more than {MAX_LABELS_BYTES} bytes")
     while position < end:
-        found = _usual_label(label_bytes, position)
-        if found is None:
-            length, position = _varint(label_bytes, position + 1)
-            name, value = _label(label_bytes, position, position + length)
-            position += length
-        else:
-            name, value, position = found
+        length, position = _varint(label_bytes, position + 1)
+        message = label_bytes[position : position + length]
+        name, value = _common_label(message) if length <= MAX_COMMON_LABEL_BYTES else _label(message)
+        position += length
         if not name:
             raise BadSeries("label with an empty name")
         if name in labels:
@@ -198,31 +198,15 @@ def _sample(message: bytes, position: int, stop: int) -> tuple[int, float]:
     return at_ms, value
 
 
-def _usual_label(data: bytes, position: int) -> tuple[str, str, int] | None:
-    """A label whose parts are shorter than 128 bytes and in the usual order, and where the next one begins.
-
-    None for any other, which `_label` reads in full: a fleet's first scrape has a million labels like these.
-    """
-    try:
-        length, name_tag, name_length = data[position + 1 : position + 4]
-        middle = position + 4 + name_length
-        value_tag, value_length = data[middle : middle + 2]
-    except ValueError:
-        return None
-    end = middle + 2 + value_length
-    if length != name_length + value_length + 4 or length > 127 or (name_tag, value_tag) != (0x0A, 0x12):
-        return None
-    name, value = data[position + 4 : middle], data[middle + 2 : end]
-    if end > len(data) or b"\0" in name or b"\0" in value:
-        return None
-    try:
-        return name.decode(), value.decode(), end
-    except UnicodeDecodeError:
-        return None
+@lru_cache(maxsize=COMMON_LABELS)
+def _common_label(message: bytes) -> tuple[str, str]:
+    """A fleet's first scrape has a million labels, of which but a few thousand differ."""
+    return _label(message)
 
 
-def _label(data: bytes, position: int, stop: int) -> tuple[str, str]:
+def _label(data: bytes) -> tuple[str, str]:
     name, value = b"", b""
+    position, stop = 0, len(data)
     while position < stop:
         tag, position = _varint(data, position)
         if tag not in (0x0A, 0x12):

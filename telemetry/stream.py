@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import redis
-import redis.asyncio
 from django.conf import settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -28,7 +27,7 @@ DEAD_FULL_SECONDS: Final = 600
 SHUT: Final = {cause: f"xfra:ingest:shut:{cause}" for cause in ("disk", "memory", "store")}
 """While one of these keys exists nothing is taken in; telemetry.room sets them and says what they mean."""
 
-_APPEND: Final = """
+APPEND: Final = """
 if redis.call('EXISTS', KEYS[4], KEYS[5], KEYS[6]) > 0 then return -2 end
 local held = tonumber(redis.call('GET', KEYS[2]) or '0')
 if held + #ARGV[1] > tonumber(ARGV[2]) then return -1 end
@@ -101,26 +100,6 @@ def shard_of(node_id: int) -> int:
 
 def capacity_bytes() -> int:
     return int(settings.INGEST_STREAM_BYTES) // int(settings.INGEST_SHARDS)
-
-
-class Appender:
-    """The door's side, asynchronous."""
-
-    def __init__(self, client: redis.asyncio.Redis) -> None:
-        self._append = client.register_script(_APPEND)
-
-    async def append(self, shard: int, body: bytes) -> bool:
-        """Hand a batch over; when this returns it is on disk. True when a worker has to be woken.
-
-        Raises StreamFull, and redis.RedisError when Redis is away.
-        """
-        keys = Keys(shard)
-        answer: Any = await self._append(
-            keys=[keys.stream, keys.held, keys.awake, *SHUT.values()], args=[body, capacity_bytes(), WAKE_SECONDS]
-        )
-        if int(answer) < 0:
-            raise StreamFull("the ingest stream is full" if int(answer) == -1 else "disk or memory runs short")
-        return int(answer) == 1
 
 
 class Drain:

@@ -17,10 +17,11 @@ from django.db import OperationalError, connection, connections
 
 from homes.models import Gpu, Node
 from telemetry import ingest, live, partitions, storage, tasks
+from telemetry.appending import Appender
 from telemetry.batch import encode
 from telemetry.catalogue import COLUMNS, Kind
 from telemetry.models import NodeStatusRow
-from telemetry.stream import DEAD_LETTERS, GROUP, Appender, Drain, Keys, StreamFull, shard_of
+from telemetry.stream import DEAD_LETTERS, GROUP, Drain, Keys, StreamFull, shard_of
 from telemetry.tables import PARTITION_SECONDS
 from tests.telemetry import stored
 from tests.telemetry.conftest import MakeNode
