@@ -54,6 +54,8 @@ def admit(node_id: int, body: Iterable[RawSeries], known: KnownSeries, now: floa
     refused: Counter[str] = Counter()
     for series in body:
         try:
+            if series.fault:
+                raise BadSeries(series.fault)
             number = known.number(series.label_bytes, now)
         except BadSeries as error:
             refused[str(error)] += max(1, len(series.samples))

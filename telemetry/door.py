@@ -12,6 +12,7 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import redis
@@ -22,7 +23,8 @@ from redis.backoff import NoBackoff
 
 from telemetry import batch as batches
 from telemetry import remote_write as wire
-from telemetry.admission import Admitted, admit_message
+from telemetry import remote_write_v2
+from telemetry.admission import Admitted, admit, admit_message
 from telemetry.appending import Appender
 from telemetry.callers import Callers, CallersUnavailable, CallerUnknown
 from telemetry.known_series import KnownSeries
@@ -35,8 +37,27 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
+Headers = dict[bytes, bytes]
+
+V1: Final = b"application/x-protobuf;proto=prometheus.writerequest"
+V2: Final = b"application/x-protobuf;proto=io.prometheus.write.v2.request"
 BODY_SECONDS: Final = 20.0
 _PLAIN: Final = b"text/plain; charset=utf-8"
+
+
+@dataclass(slots=True)
+class Written:
+    """What was taken of a body. Remote-write 2.0 is told in every answer, 1.0 in none."""
+
+    is_told: bool
+    samples: int = 0
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        counts = {b"samples": self.samples, b"histograms": 0, b"exemplars": 0}  # the latter two are never kept
+        return [
+            (b"x-prometheus-remote-write-%s-written" % what, b"%d" % n) for what, n in counts.items() if self.is_told
+        ]
 
 
 class Refusal(Exception):
@@ -62,29 +83,31 @@ class RemoteWriteDoor:
         self._waking: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            complaint = await self._accept(scope, receive)
-            await _answer(send, 400, complaint) if complaint else await _answer(send, 204, "")
-        except Refusal as refusal:
-            await _answer(send, refusal.status, refusal.reason, refusal.headers)
-
-    async def _accept(self, scope: Scope, receive: Receive) -> str:
-        """Returns the complaint of a partial write, or nothing."""
         headers = dict(scope["headers"])
-        if scope["method"] != "POST":
+        written = Written(_media_type(headers) == V2)
+        try:
+            complaint = await self._accept(scope["method"], headers, receive, written)
+            await _answer(send, 400 if complaint else 204, complaint, written.headers)
+        except Refusal as refusal:
+            await _answer(send, refusal.status, refusal.reason, [*refusal.headers, *written.headers])
+
+    async def _accept(self, method: str, headers: Headers, receive: Receive, written: Written) -> str:
+        """Returns the complaint of a partial write, or nothing."""
+        if method != "POST":
             raise Refusal(405, "use POST", [(b"allow", b"POST")])
         node_id = await self._authenticate(headers)
         _check_format(headers)
         body = await _read_body(headers, receive)
-        admitted = self._decode(node_id, body)
+        admitted = self._decode(node_id, body, written.is_told)
         if len(admitted.batch):
             await self._hand_over(admitted)
+            written.samples = len(admitted.batch)
         if admitted.refused:
             logger.info("node %s: %s", node_id, admitted.complaint)
             return admitted.complaint
         return ""
 
-    async def _authenticate(self, headers: dict[bytes, bytes]) -> int:
+    async def _authenticate(self, headers: Headers) -> int:
         scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Refusal(401, "send the node's token as a bearer token", [(b"www-authenticate", b"Bearer")])
@@ -95,12 +118,15 @@ class RemoteWriteDoor:
         except CallersUnavailable:
             raise try_later("the token store is away") from None
 
-    def _decode(self, node_id: int, body: bytes) -> Admitted:
-        known = self._series.get(node_id) or self._series.setdefault(node_id, KnownSeries())
+    def _decode(self, node_id: int, body: bytes, is_v2: bool) -> Admitted:
+        known = self._series.setdefault(node_id, KnownSeries())
         now = time.time()
         oldest_ms = int((now - settings.RAW_RETENTION_HOURS * 3600) * 1000)
         try:
-            return admit_message(node_id, wire.decompress(body), known, now, oldest_ms)
+            message = wire.decompress(body)
+            if is_v2:
+                return admit(node_id, remote_write_v2.walk(message), known, now, oldest_ms)
+            return admit_message(node_id, message, known, now, oldest_ms)
         except wire.TooLarge as error:
             raise Refusal(413, str(error)) from None
         except wire.BadBody as error:
@@ -145,16 +171,22 @@ def _wake(shard: int) -> None:
         logger.warning("could not wake shard %s: %s", shard, error)
 
 
-def _check_format(headers: dict[bytes, bytes]) -> None:
-    content_type = headers.get(b"content-type", b"").decode("latin-1").lower().replace(" ", "")
-    media, _, parameters = content_type.partition(";")
-    if media != "application/x-protobuf" or parameters not in ("", "proto=prometheus.writerequest"):
-        raise Refusal(415, "send application/x-protobuf of prometheus.WriteRequest (remote-write 1.0)")
+def _media_type(headers: Headers) -> bytes:
+    """The content type without spaces or capitals, the protocol's own default spelled out."""
+    found = headers.get(b"content-type", b"").lower().replace(b" ", b"")
+    return V1 if found == b"application/x-protobuf" else found
+
+
+def _check_format(headers: Headers) -> None:
+    if _media_type(headers) not in (V1, V2):
+        raise Refusal(
+            415, "send application/x-protobuf of prometheus.WriteRequest (1.0) or io.prometheus.write.v2.Request (2.0)"
+        )
     if headers.get(b"content-encoding", b"snappy").lower() != b"snappy":
         raise Refusal(415, "send content-encoding: snappy (block format)")
 
 
-async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
+async def _read_body(headers: Headers, receive: Receive) -> bytes:
     declared = headers.get(b"content-length", b"0")
     if not declared.isdigit() or int(declared) > wire.MAX_COMPRESSED_BYTES:
         raise Refusal(413, f"a body may have {wire.MAX_COMPRESSED_BYTES} bytes")

@@ -34,6 +34,7 @@ STALE_BITS: Final = 0x7FF0000000000002
 """Prometheus' stale marker: this exact NaN says that the series ended."""
 
 _DOUBLE = struct.Struct("<d")
+_SERIES_OF_V2: Final = 0x2A
 
 
 class BadBody(ValueError):
@@ -57,11 +58,13 @@ class RawSeries:
     """(milliseconds since the epoch, value) as sent."""
     has_other_data: bool
     """Exemplars or native histograms were present."""
+    fault: str = ""
+    """Why the series is refused as a whole, where its labels cannot even be told."""
 
 
 def decompress(body: bytes) -> bytes:
     """Snappy block format. The declared size is checked before anything is allocated for it."""
-    declared, _ = _varint(body, 0)
+    declared, _ = varint(body, 0)
     if declared > MAX_DECOMPRESSED_BYTES:
         raise TooLarge(f"decompressed size {declared} is over the limit of {MAX_DECOMPRESSED_BYTES} bytes")
     if declared > 32 + len(body) * 64:  # snappy cannot expand further than this
@@ -75,15 +78,17 @@ def decompress(body: bytes) -> bytes:
 def walk(message: bytes) -> Iterator[RawSeries]:
     """Every TimeSeries of a WriteRequest in order; metadata is skipped. Raises BadBody or TooLarge."""
     end, position, series = len(message), 0, 0
-    room = _Room(MAX_ELEMENTS_PER_BODY, MAX_SAMPLES_PER_BODY)
+    room = Room(MAX_ELEMENTS_PER_BODY, MAX_SAMPLES_PER_BODY)
     while position < end:
         room.elements -= 1
-        tag, position = _varint(message, position)
+        tag, position = varint(message, position)
+        if tag == _SERIES_OF_V2:
+            raise BadBody("this is a 2.0 message under the content type of 1.0")
         if tag != 0x0A:
-            position = _skip(message, position, tag)
+            position = skip(message, position, tag)
             room.check()
             continue
-        length, position = _varint(message, position)
+        length, position = varint(message, position)
         stop = position + length
         if stop > end:
             raise BadBody("protobuf message is truncated")
@@ -95,7 +100,7 @@ def walk(message: bytes) -> Iterator[RawSeries]:
 
 
 @dataclass(slots=True)
-class _Room:
+class Room:
     """How many more elements and samples this body may have."""
 
     elements: int
@@ -110,10 +115,10 @@ def label_span(message: bytes, position: int) -> tuple[int, int]:
     """Where the labels of the series at `position` begin and end, if they come first and together. Raises BadBody."""
     if message[position : position + 1] != b"\x0a":
         raise BadBody("not a series")
-    _, begin = _varint(message, position + 1)
+    _, begin = varint(message, position + 1)
     end = begin
     while message[end : end + 1] == b"\x0a":
-        length, end = _varint(message, end + 1)
+        length, end = varint(message, end + 1)
         end += length
     return begin, end
 
@@ -125,7 +130,7 @@ def parse_labels(label_bytes: bytes) -> dict[str, str]:
     if end > MAX_LABELS_BYTES:
         raise BadSeries(f"labels of more than {MAX_LABELS_BYTES} bytes")
     while position < end:
-        length, position = _varint(label_bytes, position + 1)
+        length, position = varint(label_bytes, position + 1)
         message = label_bytes[position : position + length]
         name, value = _common_label(message) if length <= MAX_COMMON_LABEL_BYTES else _label(message)
         position += length
@@ -142,7 +147,7 @@ def parse_labels(label_bytes: bytes) -> dict[str, str]:
     return labels
 
 
-def _series(message: bytes, position: int, stop: int, room: _Room) -> RawSeries:
+def _series(message: bytes, position: int, stop: int, room: Room) -> RawSeries:
     labels: list[bytes] = []
     samples: list[tuple[int, float]] = []
     other = False
@@ -152,18 +157,18 @@ def _series(message: bytes, position: int, stop: int, room: _Room) -> RawSeries:
         elements += 1
         if elements > most_elements or len(samples) > most_samples:
             break
-        tag, position = _varint(message, position)
+        tag, position = varint(message, position)
         if tag & 7 != 2:
-            position = _skip(message, position, tag)
+            position = skip(message, position, tag)
             continue
-        length, position = _varint(message, position)
+        length, position = varint(message, position)
         inner_stop = position + length
         if inner_stop > stop:
             raise BadBody("protobuf message is truncated")
         if tag == 0x0A:
             labels.append(message[start:inner_stop])
         elif tag == 0x12:
-            samples.append(_sample(message, position, inner_stop))
+            samples.append(read_sample(message, position, inner_stop))
         elif tag in (0x1A, 0x22):
             other = True
         position = inner_stop
@@ -175,24 +180,24 @@ def _series(message: bytes, position: int, stop: int, room: _Room) -> RawSeries:
     return RawSeries(b"".join(labels), samples, other)
 
 
-def _sample(message: bytes, position: int, stop: int) -> tuple[int, float]:
+def read_sample(message: bytes, position: int, stop: int) -> tuple[int, float]:
     value, at_ms = 0.0, 0
     if stop - position > MAX_SAMPLE_BYTES:
         raise TooLarge(f"a sample of more than {MAX_SAMPLE_BYTES} bytes")
     while position < stop:
-        tag, position = _varint(message, position)
+        tag, position = varint(message, position)
         if tag == 0x09:
             if position + 8 > stop:
                 raise BadBody("protobuf message is truncated")
             (value,) = _DOUBLE.unpack_from(message, position)
             position += 8
         elif tag == 0x10:
-            at_ms, position = _varint(message, position)
+            at_ms, position = varint(message, position)
             at_ms &= (1 << 64) - 1
             if at_ms >= 1 << 63:
                 at_ms -= 1 << 64
         else:
-            position = _skip(message, position, tag)
+            position = skip(message, position, tag)
     if position != stop:
         raise BadBody("protobuf message is malformed")
     return at_ms, value
@@ -208,11 +213,11 @@ def _label(data: bytes) -> tuple[str, str]:
     name, value = b"", b""
     position, stop = 0, len(data)
     while position < stop:
-        tag, position = _varint(data, position)
+        tag, position = varint(data, position)
         if tag not in (0x0A, 0x12):
-            position = _skip(data, position, tag)
+            position = skip(data, position, tag)
             continue
-        length, position = _varint(data, position)
+        length, position = varint(data, position)
         field = data[position : position + length]
         position += length
         name, value = (field, value) if tag == 0x0A else (name, field)
@@ -228,7 +233,7 @@ def _label(data: bytes) -> tuple[str, str]:
         raise BadSeries("label is not UTF-8") from None
 
 
-def _varint(data: bytes, position: int) -> tuple[int, int]:
+def varint(data: bytes, position: int) -> tuple[int, int]:
     """The unsigned varint at `position` and the position after it."""
     result = shift = 0
     while True:
@@ -245,14 +250,14 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
             raise BadBody("varint is too long")
 
 
-def _skip(data: bytes, position: int, tag: int) -> int:
+def skip(data: bytes, position: int, tag: int) -> int:
     wire = tag & 7
     if wire == 0:
-        _, position = _varint(data, position)
+        _, position = varint(data, position)
     elif wire == 1:
         position += 8
     elif wire == 2:
-        length, position = _varint(data, position)
+        length, position = varint(data, position)
         position += length
     elif wire == 5:
         position += 4

@@ -237,7 +237,7 @@ def test_only_post(known: tuple[int, str], method: str) -> None:
 
 FORMATS = [
     ({"content-type": "application/json"}, 415),
-    ({"content-type": "application/x-protobuf;proto=io.prometheus.write.v2.Request"}, 415),
+    ({"content-type": "application/x-protobuf;proto=io.prometheus.write.v2.Request"}, 400),
     ({"content-type": "text/plain"}, 415),
     ({"content-encoding": "gzip"}, 415),
     ({"content-encoding": "zstd"}, 415),

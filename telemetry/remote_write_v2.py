@@ -1,0 +1,152 @@
+"""Prometheus remote-write 2.0, decoded: the protobuf message io.prometheus.write.v2.Request, decompressed.
+
+Pure. Labels are references into one table of strings. Each series comes out with its labels spelled as
+remote-write 1.0 spells them, sorted, so that a series means the same and counts once however it is sent.
+Source: the Prometheus Remote-Write 2.0 specification (experimental).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from telemetry.remote_write import (
+    MAX_ELEMENTS_PER_BODY,
+    MAX_LABELS,
+    MAX_SAMPLES_PER_BODY,
+    MAX_SERIES_PER_BODY,
+    BadBody,
+    BadSeries,
+    RawSeries,
+    Room,
+    TooLarge,
+    read_sample,
+    skip,
+    varint,
+)
+
+MAX_SYMBOLS: Final = 200_000
+
+_SERIES_OF_V1, _SYMBOL, _SERIES = 0x0A, 0x22, 0x2A
+_REFS, _SAMPLE, _HISTOGRAM, _EXEMPLAR, _METADATA = 0x0A, 0x12, 0x1A, 0x22, 0x2A
+
+
+@dataclass(slots=True)
+class _Symbols:
+    """The strings of a request, and the labels that were already spelled from them."""
+
+    texts: list[bytes] = field(default_factory=list)
+    spelled: dict[tuple[int, int], bytes] = field(default_factory=dict)
+
+    def label_bytes(self, refs: list[int]) -> bytes:
+        """The labels as 1.0 has them. Raises BadSeries."""
+        if len(refs) % 2:
+            raise BadSeries("odd number of label references")
+        if len(refs) > 2 * MAX_LABELS:
+            raise BadSeries(f"more than {MAX_LABELS} labels")
+        if refs and max(refs) >= len(self.texts):
+            raise BadSeries("label reference beyond the symbols")
+        pairs = sorted(zip(refs[::2], refs[1::2], strict=True), key=lambda pair: self.texts[pair[0]])
+        return b"".join([self.spelled.get(pair) or self._spell(pair) for pair in pairs])
+
+    def _spell(self, pair: tuple[int, int]) -> bytes:
+        name, value = (self.texts[ref] for ref in pair)
+        inner = b"\x0a" + spell(len(name)) + name + b"\x12" + spell(len(value)) + value
+        found = self.spelled[pair] = b"\x0a" + spell(len(inner)) + inner
+        return found
+
+
+def walk(message: bytes) -> Iterator[RawSeries]:
+    """Every TimeSeries of a Request in order. Raises BadBody or TooLarge."""
+    room = Room(MAX_ELEMENTS_PER_BODY, MAX_SAMPLES_PER_BODY)
+    symbols, spans = _parts(message, room)
+    if not symbols.texts and spans:
+        raise BadBody("series without symbols")
+    if symbols.texts and symbols.texts[0]:
+        raise BadBody("the first symbol must be empty")
+    for begin, end in spans:
+        yield _series(message, begin, end, symbols, room)
+
+
+def _parts(message: bytes, room: Room) -> tuple[_Symbols, list[tuple[int, int]]]:
+    """The symbols, and where each series lies. Symbols may come after the series that refer to them."""
+    symbols, spans, position = _Symbols(), list[tuple[int, int]](), 0
+    while position < len(message):
+        room.elements -= 1
+        room.check()
+        tag, position = varint(message, position)
+        if tag == _SERIES_OF_V1:
+            raise BadBody("this is a 1.0 message under the content type of 2.0")
+        if tag not in (_SYMBOL, _SERIES):
+            position = skip(message, position, tag)
+            continue
+        begin, position = _span(message, position, len(message))
+        if tag == _SERIES:
+            spans.append((begin, position))
+        else:
+            symbols.texts.append(message[begin:position])
+    if len(spans) > MAX_SERIES_PER_BODY or len(symbols.texts) > MAX_SYMBOLS:
+        raise TooLarge("too many series or symbols in one body")
+    return symbols, spans
+
+
+def _series(message: bytes, position: int, stop: int, symbols: _Symbols, room: Room) -> RawSeries:
+    refs: list[int] = []
+    samples: list[tuple[int, float]] = []
+    other = False
+    while position < stop:
+        room.elements -= 1
+        room.check()
+        tag, position = varint(message, position)
+        if tag & 7 == 0 and tag >> 3 == 1:  # a reference by itself: protobuf allows a packed field unpacked
+            ref, position = varint(message, position)
+            refs.append(ref)
+            continue
+        if tag not in (_REFS, _SAMPLE, _HISTOGRAM, _EXEMPLAR, _METADATA):
+            position = skip(message, position, tag)
+            continue
+        begin, position = _span(message, position, stop)
+        if tag == _REFS:
+            refs += _packed(message, begin, position, room)
+        elif tag == _SAMPLE:
+            room.samples -= 1
+            samples.append(read_sample(message, begin, position))
+        elif tag in (_HISTOGRAM, _EXEMPLAR):
+            other = True
+    if position != stop:
+        raise BadBody("protobuf message is malformed")
+    try:
+        return RawSeries(symbols.label_bytes(refs), samples, other)
+    except BadSeries as error:
+        return RawSeries(b"", samples, other, str(error))
+
+
+def _packed(message: bytes, position: int, stop: int, room: Room) -> list[int]:
+    refs = []
+    while position < stop:
+        room.elements -= 1
+        room.check()
+        ref, position = varint(message, position)
+        refs.append(ref)
+    if position != stop:
+        raise BadBody("protobuf message is malformed")
+    return refs
+
+
+def _span(message: bytes, position: int, stop: int) -> tuple[int, int]:
+    """Where a length-delimited field begins and ends."""
+    length, begin = varint(message, position)
+    if begin + length > stop:
+        raise BadBody("protobuf message is truncated")
+    return begin, begin + length
+
+
+def spell(number: int) -> bytes:
+    """A varint."""
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
