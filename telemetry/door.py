@@ -87,27 +87,28 @@ class RemoteWriteDoor:
         written = Written(_media_type(headers) == V2)
         try:
             complaint = await self._accept(scope["method"], headers, receive, written)
-            await _answer(send, 400 if complaint else 204, complaint, written.headers)
+            await answer(send, 400 if complaint else 204, complaint, written.headers)
         except Refusal as refusal:
-            await _answer(send, refusal.status, refusal.reason, [*refusal.headers, *written.headers])
+            await answer(send, refusal.status, refusal.reason, [*refusal.headers, *written.headers])
 
     async def _accept(self, method: str, headers: Headers, receive: Receive, written: Written) -> str:
         """Returns the complaint of a partial write, or nothing."""
         if method != "POST":
             raise Refusal(405, "use POST", [(b"allow", b"POST")])
-        node_id = await self._authenticate(headers)
+        node_id = await self.authenticate(headers)
         _check_format(headers)
-        body = await _read_body(headers, receive)
+        body = await read_body(headers, receive)
         admitted = self._decode(node_id, body, written.is_told)
         if len(admitted.batch):
-            await self._hand_over(admitted)
+            await self.hand_over(admitted)
             written.samples = len(admitted.batch)
         if admitted.refused:
             logger.info("node %s: %s", node_id, admitted.complaint)
             return admitted.complaint
         return ""
 
-    async def _authenticate(self, headers: Headers) -> int:
+    async def authenticate(self, headers: Headers) -> int:
+        """The id of the node that calls."""
         scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Refusal(401, "send the node's token as a bearer token", [(b"www-authenticate", b"Bearer")])
@@ -118,10 +119,11 @@ class RemoteWriteDoor:
         except CallersUnavailable:
             raise try_later("the token store is away") from None
 
+    def known(self, node_id: int) -> KnownSeries:
+        return self._series.setdefault(node_id, KnownSeries())
+
     def _decode(self, node_id: int, body: bytes, is_v2: bool) -> Admitted:
-        known = self._series.setdefault(node_id, KnownSeries())
-        now = time.time()
-        oldest_ms = int((now - settings.RAW_RETENTION_HOURS * 3600) * 1000)
+        known, now, oldest_ms = self.known(node_id), time.time(), oldest_accepted_ms()
         try:
             message = wire.decompress(body)
             if is_v2:
@@ -132,7 +134,8 @@ class RemoteWriteDoor:
         except wire.BadBody as error:
             raise Refusal(400, str(error)) from None
 
-    async def _hand_over(self, admitted: Admitted) -> None:
+    async def hand_over(self, admitted: Admitted) -> None:
+        """When this returns, the batch is safe. Raises Refusal."""
         shard = shard_of(admitted.batch.node_id)
         if self._appender is None:
             self._appender = Appender(_connect())
@@ -150,6 +153,11 @@ class RemoteWriteDoor:
         """The sender need not wait for it, but the loop forgets tasks that nobody holds."""
         self._waking.add(task)
         task.add_done_callback(self._waking.discard)
+
+
+def oldest_accepted_ms() -> int:
+    """The oldest instant of which samples are still kept, in milliseconds."""
+    return int((time.time() - settings.RAW_RETENTION_HOURS * 3600) * 1000)
 
 
 def _connect() -> redis.asyncio.Redis:
@@ -186,7 +194,7 @@ def _check_format(headers: Headers) -> None:
         raise Refusal(415, "send content-encoding: snappy (block format)")
 
 
-async def _read_body(headers: Headers, receive: Receive) -> bytes:
+async def read_body(headers: Headers, receive: Receive) -> bytes:
     declared = headers.get(b"content-length", b"0")
     if not declared.isdigit() or int(declared) > wire.MAX_COMPRESSED_BYTES:
         raise Refusal(413, f"a body may have {wire.MAX_COMPRESSED_BYTES} bytes")
@@ -214,10 +222,12 @@ async def _collect(receive: Receive) -> bytes:
             return b"".join(chunks)
 
 
-async def _answer(send: Send, status: int, text: str, headers: list[tuple[bytes, bytes]] | None = None) -> None:
-    body = text.encode()
-    all_headers = [*(headers or [])]
-    if body:
-        all_headers += [(b"content-type", _PLAIN), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": all_headers})
+async def answer(send: Send, status: int, content: str | bytes, headers: list[tuple[bytes, bytes]]) -> None:
+    """Text is sent as plain text; of bytes, the headers say what they are."""
+    body = content.encode() if isinstance(content, str) else content
+    if content and isinstance(content, str):
+        headers = [*headers, (b"content-type", _PLAIN)]
+    if status != 204:
+        headers = [*headers, (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -32,6 +32,7 @@ MAX_LABELS_BYTES: Final = 16_384
 
 STALE_BITS: Final = 0x7FF0000000000002
 """Prometheus' stale marker: this exact NaN says that the series ended."""
+STALE: Final = struct.unpack("<d", struct.pack("<Q", STALE_BITS))[0]
 
 _DOUBLE = struct.Struct("<d")
 _SERIES_OF_V2: Final = 0x2A

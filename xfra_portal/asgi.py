@@ -1,4 +1,4 @@
-"""The ASGI entry: the ingest door beside Django, and the websockets."""
+"""The ASGI entry: the ingest doors beside Django, and the websockets."""
 
 import os
 from typing import Any
@@ -13,6 +13,8 @@ from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 
 from telemetry.door import RemoteWriteDoor  # noqa: E402
+from telemetry.otlp_door import PATHS as OTLP_PATHS  # noqa: E402
+from telemetry.otlp_door import OtlpDoor  # noqa: E402
 from telemetry.routing import websocket_urlpatterns  # noqa: E402
 from xfra_portal.origins import AllowedOrigins  # noqa: E402
 from xfra_portal.patience import Patience  # noqa: E402
@@ -20,12 +22,15 @@ from xfra_portal.socket_auth import TokenSubprotocolMiddleware  # noqa: E402
 
 DOOR_PATH = "/api/v1/write"
 _door = RemoteWriteDoor()
+_otlp_door = OtlpDoor(_door)
 _pages = Patience(_django)
 
 
 async def _http(scope: dict[str, Any], receive: Any, send: Any) -> None:
     if scope["path"] == DOOR_PATH:
         await _door(scope, receive, send)
+    elif scope["path"] in OTLP_PATHS:
+        await _otlp_door(scope, receive, send)
     else:
         await _pages(scope, receive, send)
 
