@@ -155,6 +155,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak-rate", type=int, default=3000, help="samples per second of the soak (3000)")
     outage = "how long the portal is stopped under real agents, and half as long as they push besides (10; really 20)"
     parser.addoption("--outage-seconds", type=int, default=10, help=outage)
+    parser.addoption("--otel-seconds", type=int, default=10, help="how long the OpenTelemetry SDK pushes (10)")
 
 
 @pytest.fixture(scope="session")
