@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench import push
 from bench.bodies import CUTS, Load, prepare, ticks_for
 from bench.peers import Prometheus, VictoriaMetrics
 from bench.portal import Portal
@@ -23,7 +24,7 @@ SYSTEMS: dict[str, Callable[[Path], System]] = {
     "victoria-metrics": VictoriaMetrics,
     "portal": Portal,
 }
-PARTS = ("throughput",)
+PARTS = ("throughput", "push")
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
@@ -48,6 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--systems", type=_some_of(systems), default=list(systems), help=f"some of {','.join(systems)} (default all)")
     add("--nodes", type=int, default=200, help="nodes that send (default 200)")
     add("--connections", type=int, default=16, help="concurrent connections of the sender (default 16)")
+    add("--push-nodes", type=int, default=1000, help="nodes that post every 5 s while sockets watch (default 1000)")
+    add("--push-sockets", type=int, default=200, help="websockets that watch (default 200)")
+    add("--push-ticks", type=int, default=24, help="how many times each node posts then (default 24, 2 minutes)")
     add("--out", type=Path, default=RESULTS, help="folder of the reports (default bench/results)")
     return parser
 
@@ -71,9 +75,21 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="xfra-bench-") as folder:
         if "throughput" in arguments.parts:
             _throughput(arguments, Path(folder), report, console)
+        if "push" in arguments.parts:
+            options = push.PushOptions(arguments.push_nodes, arguments.push_sockets, arguments.push_ticks)
+            _section("push", report, console, lambda: push.measure(Path(folder), options, console.say))
     report.write()
     print("\n" + report.text())
     return 1 if report.failures or any(not run.is_whole for run in report.runs) else 0
+
+
+def _section(name: str, report: Report, console: Console, make: Callable[[], list[str]]) -> None:
+    try:
+        report.sections.append(make())
+    except (BenchFailed, OSError, TimeoutError) as error:
+        report.failures.append(f"{name}: {error}")
+        console.say(f"failed: {error}")
+    report.write()
 
 
 def _throughput(arguments: argparse.Namespace, folder: Path, report: Report, console: Console) -> None:

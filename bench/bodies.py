@@ -7,7 +7,7 @@ A node's samples form one endless stream, scrape after scrape, which an agent cu
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -98,41 +98,53 @@ def prepare(folder: Path, cut: Cut, nodes: int, ticks: int, end_ms: int, say: Pr
 
 
 class Template:
-    """The encoded scrapes of one node, all ticks in a row: where each series begins and what has to be patched."""
+    """The encoded scrapes of one node, all ticks in a row: where each series begins and what has to be patched.
 
-    def __init__(self, node: int) -> None:
-        table = values(node, TICKS)
+    Of one tick only, the energy counter stands still.
+    """
+
+    def __init__(self, node: int, ticks: int = TICKS) -> None:
+        table = values(node, ticks)
         heads = [_heads(node, metric, gpu) for metric in METRICS for gpu in range(GPUS)]
         stamp = bytes(_TIMESTAMP_BYTES)
         parts = [
             # proto3 leaves zero out: so do the agents.
             full + _VALUE.pack(value) + b"\x10" + stamp if value else empty + stamp
-            for tick in range(TICKS)
+            for tick in range(ticks)
             for (full, empty), value in zip(heads, table[tick].ravel().tolist(), strict=True)
         ]
         self.starts = np.concatenate([[0], np.cumsum([len(part) for part in parts])])
         self._bytes = np.frombuffer(bytearray(b"".join(parts)), np.uint8)
-        ends = self.starts[1:].reshape(TICKS, len(METRICS), GPUS)
+        ends = self.starts[1:].reshape(ticks, len(METRICS), GPUS)
         self._stamps = self.starts[1:, None] - _TIMESTAMP_BYTES + np.arange(_TIMESTAMP_BYTES)
         self._energy_at = ends[:, ENERGY, :, None] - _TIMESTAMP_BYTES - 9 + np.arange(8)
         self._energy = table[:, ENERGY, :]
-        self._gain = self._energy[-1] - self._energy[0] + np.diff(self._energy, axis=0).mean(axis=0).round()
+        self._gain = (self._energy[-1] - self._energy[0]) * (ticks / max(1, ticks - 1))
 
     def at(self, instants: npt.NDArray[np.int64], cycle: int) -> bytes:
         """The encoded scrapes at up to `TICKS` instants; the energy counter has lived through `cycle` rounds."""
         known = len(instants) * SAMPLES_PER_SCRAPE
         self._bytes[self._stamps[:known]] = np.repeat(_varints(instants), SAMPLES_PER_SCRAPE, axis=0)
-        energy = (self._energy + cycle * self._gain).astype("<f8")
-        self._bytes[self._energy_at] = energy.view(np.uint8).reshape(TICKS, GPUS, 8)
+        energy = (self._energy + (cycle * self._gain).round()).astype("<f8")
+        self._bytes[self._energy_at] = energy.view(np.uint8).reshape(-1, GPUS, 8)
         return self._bytes[: self.starts[known]].tobytes()
+
+
+def series(names: Mapping[str, str], value: float, at_ms: int) -> bytes:
+    """One encoded series of one sample that is not zero, its labels in the given order."""
+    sample = b"\x09" + _VALUE.pack(value) + b"\x10" + _varint(at_ms)
+    return _field(0x0A, _labels(names) + _field(0x12, sample))
+
+
+def _labels(names: Mapping[str, str]) -> bytes:
+    return b"".join(
+        _field(0x0A, _field(0x0A, name.encode()) + _field(0x12, value.encode())) for name, value in names.items()
+    )
 
 
 def _heads(node: int, metric: str, gpu: int) -> tuple[bytes, bytes]:
     """What comes before a series' value, and, where the value is zero, before its timestamp."""
-    body = b"".join(
-        _field(0x0A, _field(0x0A, name.encode()) + _field(0x12, value.encode()))
-        for name, value in labels(node, metric, gpu).items()
-    )
+    body = _labels(labels(node, metric, gpu))
     timestamp = 1 + _TIMESTAMP_BYTES
     full, empty = 9 + timestamp, timestamp
     return (
