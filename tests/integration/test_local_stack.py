@@ -62,4 +62,5 @@ def test_ready_means_that_each_part_was_asked(stack: StackFactory) -> None:
     portal = stack(homes=2)
     answer = httpx.get(f"{portal.url}/readyz", timeout=20)
     parts = ("postgres", "redis", "ingest_redis", "worker")
-    assert answer.json() == {"ready": True, "parts": dict.fromkeys(parts, "ok")}
+    expected = {"ready": True, "parts": dict.fromkeys(parts, "ok"), "taking_in": "yes"}
+    assert answer.json() == expected
