@@ -14,11 +14,13 @@ from xfra_portal.local.plan import Plan, Process, Step
 from xfra_portal.local.portal import Options, make_plan
 from xfra_portal.local.state import State
 
+# Ready once the worker has said who its children are: a test that reads their ids right after the start finds them.
 _WEB = """
-import http.server, sys
+import http.server, os, sys
 class Ready(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        self.send_response(200); self.end_headers()
+        there = os.path.exists(os.environ["XFRA_DATA_DIR"] + "/grandchildren")
+        self.send_response(200 if there else 503); self.end_headers()
     def log_message(self, *a): pass
 http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Ready).serve_forever()
 """
@@ -28,7 +30,9 @@ import os, signal, subprocess, sys, time
 words = os.environ.get("XFRA_STUB", "").split()
 if "stubborn" in words: signal.signal(signal.SIGTERM, signal.SIG_IGN)
 ids = [subprocess.Popen(["sleep", "600"], start_new_session=own).pid for own in (False, True)]
-open(os.environ["XFRA_DATA_DIR"] + "/grandchildren", "w").write(" ".join(map(str, ids)))
+said = os.environ["XFRA_DATA_DIR"] + "/grandchildren"
+with open(said + ".new", "w") as file: file.write(" ".join(map(str, ids)))
+os.replace(said + ".new", said)
 print("the worker says hello", flush=True)
 if "crash" in words: sys.exit("the worker is broken")
 time.sleep(600)
