@@ -1,14 +1,12 @@
-"""Raw wide rows out of storage, as arrays.
+"""Raw wide rows out of storage, as arrays: those that are still rows, and those that were sealed.
 
-Read by binary COPY with NaN for NULL: every row then has the same length, and a whole answer becomes
-arrays at once instead of a Python object per value.
+Rows are read by binary COPY with NaN for NULL: each then has the same length, and a whole answer becomes arrays at
+once instead of a Python object per value.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -16,42 +14,13 @@ import numpy as np
 import numpy.typing as npt
 from django.db import connection
 
+from telemetry import sealed
 from telemetry.catalogue import Column, Kind, Shape
 from telemetry.copying import EPOCH_2000_US, HEADER, TRAILER
-from telemetry.tables import SAMPLE_TABLES
+from telemetry.raw_rows import RawRows
+from telemetry.tables import SAMPLE_TABLES, SEALED_TABLE
 
 _KEYS: Final = (("node", ">i4"), ("subject", ">i4"), ("at", ">i8"))
-
-
-@dataclass(frozen=True, slots=True)
-class RawRows:
-    """Wide rows of one kind, sorted by node, subject and instant: (n,) keys; (n, columns) values, NaN for absent."""
-
-    node_ids: npt.NDArray[np.int64]
-    subject_ids: npt.NDArray[np.int64]
-    at_ms: npt.NDArray[np.int64]
-    values: npt.NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.at_ms)
-
-    def by_node(self) -> Iterator[tuple[int, RawRows]]:
-        """(node id, its rows)"""
-        return self._split(self.node_ids)
-
-    def by_subject(self) -> Iterator[tuple[int, RawRows]]:
-        """(subject id, its rows): for the rows of one node."""
-        return self._split(self.subject_ids)
-
-    def _split(self, ids: npt.NDArray[np.int64]) -> Iterator[tuple[int, RawRows]]:
-        edges = [0, *(np.flatnonzero(np.diff(ids)) + 1).tolist(), len(self)]
-        for begin, end in itertools.pairwise(edges):
-            if begin < end:
-                some = slice(begin, end)
-                yield (
-                    int(ids[begin]),
-                    RawRows(self.node_ids[some], self.subject_ids[some], self.at_ms[some], self.values[some]),
-                )
 
 
 def read(
@@ -63,22 +32,67 @@ def read(
     subjects: Sequence[int] | None = None,
 ) -> RawRows:
     """Rows of these nodes in [start, end), Unix seconds. `subjects` None means all of them."""
-    # float8 NaN for an absent float4 as well would double the answer: each column keeps its own type.
-    values = ", ".join(
-        f"COALESCE({c.name}, 'NaN'::{'float8' if c.shape is Shape.COUNTER else 'float4'})" for c in columns
-    )
-    where, arguments = "node_id = ANY(%s) AND at >= %s AND at < %s", [list(node_ids), _instant(start), _instant(end)]
+    # What is being sealed meanwhile is seen twice in this order, which is harmless; in the other it could be missed.
+    rows = _read_rows(kind, node_ids, columns, start, end, subjects)
+    held = [sealed.decode(kind, body, columns) for body in _read_sealed(kind, node_ids, start, end)]
+    if not held:
+        return rows
+    found = RawRows.joined(held)
+    wanted = (found.at_ms >= start * 1000) & (found.at_ms < end * 1000)
+    if subjects is not None:
+        wanted &= np.isin(found.subject_ids, np.array(subjects, np.int64))
+    return RawRows.joined([found.where(wanted), rows])
+
+
+def _read_rows(
+    kind: Kind,
+    node_ids: Sequence[int],
+    columns: Sequence[Column],
+    start: float,
+    end: float,
+    subjects: Sequence[int] | None,
+) -> RawRows:
+    where, arguments = _WHERE, [list(node_ids), _instant(start), _instant(end)]
     if subjects is not None:
         where += " AND subject_id = ANY(%s)"
         arguments.append(list(subjects))
-    table = SAMPLE_TABLES[kind]
+    query = f"SELECT {_listed(columns)} FROM {SAMPLE_TABLES[kind]} WHERE {where} ORDER BY node_id, subject_id, at"  # noqa: S608
+    return _copy(query, arguments, columns)
+
+
+def take(kind: Kind, node_id: int, columns: Sequence[Column], start: float, end: float) -> RawRows:
+    """Remove the rows of a node in [start, end) that are not sealed, and return them. In the caller's transaction."""
+    arguments = [[node_id], _instant(start), _instant(end)]
+    query = f"DELETE FROM {SAMPLE_TABLES[kind]} WHERE {_WHERE} RETURNING {_listed(columns)}"  # noqa: S608
+    rows = _copy(query, arguments, columns)
+    order = np.lexsort((rows.at_ms, rows.subject_ids))
+    return RawRows(rows.node_ids[order], rows.subject_ids[order], rows.at_ms[order], rows.values[order])
+
+
+_WHERE: Final = "node_id = ANY(%s) AND at >= %s AND at < %s"
+
+
+def _listed(columns: Sequence[Column]) -> str:
+    # float8 NaN for an absent float4 as well would double the answer: each column keeps its own type.
+    values = [f"COALESCE({c.name}, 'NaN'::{'float8' if c.shape is Shape.COUNTER else 'float4'})" for c in columns]
+    return ", ".join(["node_id", "subject_id", "at", *values])
+
+
+def _copy(query: str, arguments: list[object], columns: Sequence[Column]) -> RawRows:
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")  # Django prepares the connection on execute; copy alone would bypass that
-        query = f"COPY (SELECT node_id, subject_id, at, {values} FROM {table} WHERE {where}"  # noqa: S608
-        query += " ORDER BY node_id, subject_id, at) TO STDOUT (FORMAT BINARY)"
-        with cursor.copy(query, arguments) as copy:
-            body = b"".join(bytes(part) for part in copy)
-    return _parse(body, columns)
+        with cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT BINARY)", arguments) as copy:
+            return _parse(b"".join(bytes(part) for part in copy), columns)
+
+
+def _read_sealed(kind: Kind, node_ids: Sequence[int], start: float, end: float) -> list[bytes]:
+    """Bodies of the hours that overlap [start, end)."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT body FROM {SEALED_TABLE} WHERE kind = %s AND {_WHERE}",  # noqa: S608
+            [int(kind), list(node_ids), _instant(start // 3600 * 3600), _instant(end)],
+        )
+        return [bytes(body) for (body,) in cursor.fetchall()]
 
 
 def _parse(body: bytes, columns: Sequence[Column]) -> RawRows:

@@ -19,7 +19,7 @@ from telemetry import chunks, raw, windows
 from telemetry.bucketing import LOOKBACK_SECONDS, bucket_rows
 from telemetry.catalogue import COLUMNS, Kind, Shape
 from telemetry.chunks import Grid
-from telemetry.raw import RawRows
+from telemetry.raw_rows import RawRows
 from telemetry.windows import Ints, Window
 
 NODES_AT_ONCE: Final = 32

@@ -17,12 +17,15 @@ SAMPLE_TABLES: Final = {
     Kind.CIRCUIT: "telemetry_circuit_sample",
 }
 OTHER_TABLE: Final = "telemetry_other_sample"
+SEALED_TABLE: Final = "telemetry_sealed"
 ROLLUP_TABLES: Final = {60: "telemetry_rollup_1m", 900: "telemetry_rollup_15m", 3600: "telemetry_rollup_1h"}
 
-DAY: Final = 86_400
+HOUR, DAY = 3600, 86_400
 PARTITION_SECONDS: Final = {
-    **dict.fromkeys(SAMPLE_TABLES.values(), DAY),
+    # Short, because a partition is sealed as a whole, and only then does its room come back.
+    **dict.fromkeys(SAMPLE_TABLES.values(), 3 * HOUR),
     OTHER_TABLE: DAY,
+    SEALED_TABLE: DAY,
     "telemetry_rollup_1m": 7 * DAY,
     "telemetry_rollup_15m": 28 * DAY,
     "telemetry_rollup_1h": 364 * DAY,
@@ -47,6 +50,16 @@ CREATE TABLE {OTHER_TABLE} (
   PRIMARY KEY (node_id, series_id, at)
 ) PARTITION BY RANGE (at);
 """
+
+
+SEALED_TABLE_SQL: Final = f"""
+CREATE TABLE {SEALED_TABLE} (
+  node_id integer NOT NULL, kind smallint NOT NULL, at timestamptz NOT NULL, body bytea NOT NULL,
+  PRIMARY KEY (node_id, kind, at)
+) PARTITION BY RANGE (at);
+ALTER TABLE {SEALED_TABLE} ALTER COLUMN body SET STORAGE EXTERNAL;
+"""
+"""The wide rows of an hour of one kind of a node in one body, once they are unlikely to change."""
 
 
 def rollup_table_sql(table: str) -> str:
@@ -78,7 +91,7 @@ ROLLING_SQL: Final = "CREATE TABLE telemetry_rolling (LIKE telemetry_dirty INCLU
 PARTITION_FUNCTIONS: Final = """
 CREATE FUNCTION telemetry_ensure_partition(parent text, starts timestamptz, ends timestamptz) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
-DECLARE child text := parent || '_' || to_char(starts AT TIME ZONE 'UTC', 'YYYYMMDD');
+DECLARE child text := parent || '_' || to_char(starts AT TIME ZONE 'UTC', 'YYYYMMDDHH24');
 BEGIN
   IF NOT EXISTS (SELECT 1 FROM pg_partitioned_table p JOIN pg_class c ON c.oid = p.partrelid
                  WHERE c.relname = parent AND parent LIKE 'telemetry\\_%' AND pg_get_userbyid(c.relowner) = current_user)
@@ -105,11 +118,26 @@ BEGIN
   LOOP EXECUTE format('DROP TABLE %I', child.relname); dropped := dropped + 1; END LOOP;
   RETURN dropped;
 END $$;
+
+CREATE FUNCTION telemetry_free_partition(parent text, starts timestamptz) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public SET lock_timeout = '2s' SET row_security = off AS $$
+DECLARE child text := parent || '_' || to_char(starts AT TIME ZONE 'UTC', 'YYYYMMDDHH24'); used boolean;
+BEGIN
+  IF parent NOT LIKE 'telemetry\\_%\\_sample' OR to_regclass(child) IS NULL
+  THEN RAISE EXCEPTION '% is not a partition of raw samples', child; END IF;
+  EXECUTE format('SELECT EXISTS (SELECT 1 FROM %I)', child) INTO used;
+  IF used THEN RETURN false; END IF;
+  EXECUTE format('LOCK TABLE %I IN ACCESS EXCLUSIVE MODE', child);
+  EXECUTE format('SELECT EXISTS (SELECT 1 FROM %I)', child) INTO used;  -- somebody may have come in before the lock
+  IF NOT used THEN EXECUTE format('TRUNCATE %I', child); END IF;
+  RETURN NOT used;
+END $$;
 """
 
 GUARDED: Final = (
     *SAMPLE_TABLES.values(),
     OTHER_TABLE,
+    SEALED_TABLE,
     *ROLLUP_TABLES.values(),
     "telemetry_latest",
     "telemetry_dirty",
@@ -124,6 +152,7 @@ def everything_sql() -> list[str]:
     return [
         *samples,
         OTHER_TABLE_SQL,
+        SEALED_TABLE_SQL,
         *map(rollup_table_sql, ROLLUP_TABLES.values()),
         LATEST_SQL,
         ROLLING_SQL,

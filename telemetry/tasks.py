@@ -12,7 +12,7 @@ from django.db import InterfaceError, OperationalError, close_old_connections
 from psycopg_pool import PoolTimeout
 from redis import RedisError
 
-from telemetry import ingest, live, partitions, rollups, room, states
+from telemetry import ingest, live, partitions, rollups, room, sealing, states
 from telemetry.stream import Drain, connect
 
 logger = logging.getLogger("telemetry.tasks")
@@ -84,6 +84,12 @@ def watch_silence() -> None:
 def roll_up() -> None:
     """Recompute dirty rollups, a few seconds at a time so that a worker can stop between two turns."""
     rollups.roll_up_dirty(seconds=3.0, rest_seconds=30.0)
+
+
+@shared_task(name="telemetry.tasks.seal")
+def seal() -> None:
+    """Seal old raw samples, a few seconds at a time."""
+    sealing.seal(seconds=5.0)
 
 
 @shared_task(name="telemetry.tasks.keep_partitions")

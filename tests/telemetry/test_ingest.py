@@ -286,7 +286,7 @@ def test_a_missing_partition_is_made_and_nothing_is_buried(ingest_redis: redis.R
 def drop_partition(table: str, second: int) -> None:
     begin = second // PARTITION_SECONDS[table] * PARTITION_SECONDS[table]
     with connections["owner"].cursor() as cursor:
-        cursor.execute(f"DROP TABLE {table}_{time.strftime('%Y%m%d', time.gmtime(begin))}")
+        cursor.execute(f"DROP TABLE {table}_{time.strftime('%Y%m%d%H', time.gmtime(begin))}")
 
 
 def test_beat_wakes_a_shard_that_nobody_drains(ingest_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
