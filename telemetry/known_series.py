@@ -1,16 +1,15 @@
 """The series that one node sends, remembered: what each means, and which one usually follows which.
 
-Pure. A node sends the same series in the same order for ever, cut into bodies anywhere. So each series
-remembers the bytes it starts with, in the order of first sight: reading a body is comparing whole label sets with
-what is expected there, and only the eight bytes of a value and the six of a timestamp are looked at.
-Anything that is not exactly as expected makes `read` say None, and the plain decoder has the word.
+Pure. A node sends the same series in the same order for ever, cut into bodies anywhere. So reading a body is comparing
+it with the bytes that are expected there, and only the eight bytes of a value and the six of a timestamp are looked at.
+A series that is new is learned on the way; anything that is not in the usual form makes `read` say None, and the plain
+decoder has the word.
 """
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Any, Final
 
 import numpy as np
@@ -18,20 +17,17 @@ import numpy.typing as npt
 
 from telemetry.batch import OTHER, Float64s, GpuSubject, Int64s, Layout, OtherSubject
 from telemetry.catalogue import CIRCUIT_LABEL, GPU_UUID_LABEL, Kind, find_source
+from telemetry.expected_bytes import VALUED, ZERO, ExpectedBytes
 from telemetry.remote_write import BadBody, BadSeries, label_span, parse_labels
 
 SERIES_BUDGET: Final = 3000
 IDLE_SECONDS: Final = 3600.0
 
-_VALUE: Final = b"\x12\x10\x09"
-_ZERO: Final = b"\x12\x07\x10"
-"""How a sample begins, up to its value; and, as protobuf leaves out a zero, up to its timestamp."""
-_INSTANT: Final = 6  # a varint of six bytes: every millisecond from 2004 to 2109
-_AFTER: Final = {_VALUE: 8 + 1 + _INSTANT, _ZERO: _INSTANT}
-"""How many bytes follow in the series."""
-_BLOCK: Final = 64
-_CONTINUES: Final = np.uint64(0x808080808080)
-_ENDS: Final = np.uint64(0x008080808080)
+_WINDOW: Final = 64
+"""So many series are compared at once after a surprise, and twice as many each time that there is none."""
+_INSTANT: Final = np.uint64(0x80808080_8080FF00)
+_INSTANT_BITS: Final = np.uint64(0x00808080_80801000)
+"""The last eight bytes of a series, of which the first is not looked at: a tag and a varint of six bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +54,17 @@ class Found:
 class KnownSeries:
     """The memory of one node at one door. Series keep their number until they have been idle for an hour.
 
-    Numbers are given in the order of first sight, so the series after number 7 is expected to be number 8.
+    Numbers are given in the order of first sight, so the series after number 7 is expected to be number 8, unless it
+    was another one the last time, as after the last of a scrape.
     """
 
     def __init__(self, budget: int = SERIES_BUDGET) -> None:
         self._budget = budget
         self._numbers: dict[bytes, int] = {}
         self._meanings: list[Meaning] = []
-        self._heads: list[bytes] = []
-        self._steps: list[int] = []
-        self._valued: list[bool] = []
+        self._expected = ExpectedBytes(budget)
+        self._follower: dict[int, int] = {}
+        self._last = -1
         self._used_at = np.zeros(budget)
         self._layout: Layout | None = None
         self._scaling = np.empty((3, 0))
@@ -89,13 +86,10 @@ class KnownSeries:
         number = len(self._meanings)
         if number < self._budget:
             self._meanings.append(meaning)
-            self._heads.append(b"")
-            self._steps.append(0)
-            self._valued.append(True)
         else:
             number = self._free(now)
             self._meanings[number] = meaning
-        self._set_head(number, label_bytes, _VALUE)
+        self._expected.put(number, label_bytes, VALUED)
         self._numbers[key] = number
         self._layout = None
         return number
@@ -109,64 +103,63 @@ class KnownSeries:
         return number
 
     def read(self, message: bytes, now: float) -> Found | None:
-        """A WriteRequest of known series with one sample each, or None for anything else."""
-        walked = self._walk(message)
+        """A WriteRequest of series with one sample each in the usual form, or None for anything else."""
+        walked = self._walk(message, now)
         if walked is None:
             return None
         series, after, valued = walked
         words: Any = np.ndarray((len(message) - 7,), "<u8", message, 0, (1,))
-        varints = words[after - 8] >> np.uint64(16)
-        values = np.where(valued, words[np.where(valued, after - _AFTER[_VALUE], 0)].view("<f8"), 0.0)
-        octets = np.frombuffer(message, np.uint8)
-        if (varints & _CONTINUES != _ENDS).any() or (octets[after - 7] != 0x10).any():
+        varints = words[after - 8]
+        if (varints & _INSTANT != _INSTANT_BITS).any():
             return None
+        values = words[after - 15].view("<f8")
+        if not valued.all():
+            values[~valued] = 0.0
         self._used_at[series] = now
-        return Found(series.astype(np.uint16), _instants(varints), values)
+        return Found(series, _instants(varints), values)
 
-    def _walk(self, message: bytes) -> tuple[Int64s, Int64s, npt.NDArray[np.bool_]] | None:
+    def _walk(self, message: bytes, now: float) -> tuple[npt.NDArray[np.uint16], Int64s, npt.NDArray[np.bool_]] | None:
         """Series numbers, where each series ends, and whether its sample has a value (zero is left out on the wire).
 
-        In blocks of series that follow each other, each block compared by a few calls into C. Where a block is not as
-        expected, the place decides: the same series with the other form of sample, or another series that is known.
+        Where a stretch is not as expected, the place decides: the same series with the other form of sample, another
+        series, or a new one.
         """
-        end, position, number, missed = len(message), 0, 0, -1
-        series: list[int] = []
-        ends: list[int] = []
-        valued: list[bool] = []
-        while position < end:
-            block = slice(number, number + _BLOCK)
-            places = list(accumulate(self._steps[block], initial=position))
-            good = list(map(message.startswith, self._heads[block], places))
-            count = len(good) if all(good) else good.index(False)
-            series += range(number, number + count)
-            ends += places[1 : count + 1]
-            valued += self._valued[number : number + count]
-            position, number = places[count], number + count
-            if position < end and (count < len(good) or number == len(self._heads)):
-                expected = self._expect(message, position) if position != missed else None
+        position, previous, window = 0, self._last, SERIES_BUDGET
+        found = []
+        while position < len(message):
+            number = self._follower.get(previous, previous + 1)
+            ends, valued = self._expected.match(message, position, number, window)
+            if not len(ends):
+                expected = self._expect(message, position, now)
                 if expected is None:
                     return None
-                number, missed = expected, position
-        if position != end or not series:
+                self._follower[previous] = expected
+                number, window = expected, _WINDOW
+                ends, valued = self._expected.match(message, position, number, window)
+                if not len(ends):
+                    return None
+            else:
+                window *= 2
+            found.append((number, ends, valued))
+            position, previous = int(ends[-1]), number + len(ends) - 1
+        if not found:
             return None
-        return np.array(series, np.int64), np.array(ends, np.int64), np.array(valued)
+        self._last = previous
+        series = np.concatenate([np.arange(first, first + len(ends), dtype=np.uint16) for first, ends, _ in found])
+        return series, np.concatenate([ends for _, ends, _ in found]), np.concatenate([some for *_, some in found])
 
-    def _expect(self, message: bytes, position: int) -> int | None:
-        """Which series begins here, its head set to the form that it has here; None for one that is not known."""
+    def _expect(self, message: bytes, position: int, now: float) -> int | None:
+        """Which series begins here, expected as it is here; None where that is not the usual form."""
         try:
             begin, end = label_span(message, position)
-        except BadBody:
+            label_bytes, sample = message[begin:end], message[end : end + 3]
+            if sample not in (VALUED, ZERO):
+                return None
+            number = self.number(label_bytes, now)
+        except (BadBody, BadSeries):
             return None
-        label_bytes, sample = message[begin:end], message[end : end + 3]
-        number = self._numbers.get(_key(label_bytes)) if sample in _AFTER else None
-        if number is not None:
-            self._set_head(number, label_bytes, sample)
+        self._expected.put(number, label_bytes, sample)
         return number
-
-    def _set_head(self, number: int, label_bytes: bytes, sample: bytes) -> None:
-        head = b"\x0a" + _varint(len(label_bytes) + len(sample) + _AFTER[sample]) + label_bytes + sample
-        self._heads[number], self._steps[number] = head, len(head) + _AFTER[sample]
-        self._valued[number] = sample == _VALUE
 
     @property
     def layout(self) -> Layout:
@@ -195,20 +188,11 @@ def _key(label_bytes: bytes) -> bytes:
     return hashlib.blake2b(label_bytes, digest_size=16).digest()
 
 
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
-def _instants(varints: npt.NDArray[np.uint64]) -> Int64s:
-    """Milliseconds from varints of six bytes, in the lower 48 bits."""
-    out = np.zeros(len(varints), np.uint64)
-    for byte in range(_INSTANT):
-        out |= (varints >> np.uint64(8 * byte) & np.uint64(0x7F)) << np.uint64(7 * byte)
+def _instants(words: npt.NDArray[np.uint64]) -> Int64s:
+    """Milliseconds from the varints of six bytes in the upper 48 bits."""
+    out = words >> np.uint64(16) & np.uint64(0x7F)
+    for byte in range(1, 6):
+        out |= words >> np.uint64(16 + byte) & np.uint64(0x7F << 7 * byte)
     return out.astype(np.int64)
 
 
