@@ -132,11 +132,17 @@ class Batch:
         return self.layout.subjects[self.series]
 
 
+def runs(values: npt.NDArray[Any]) -> tuple[Int64s, Int64s]:
+    """Where each run of equal values begins, and how long it is."""
+    edges = np.flatnonzero(values[1:] != values[:-1]) + 1
+    bounds = np.concatenate(([0], edges, [len(values)])) if len(values) else np.zeros(1, np.int64)
+    return bounds[:-1], bounds[1:] - bounds[:-1]
+
+
 def encode(batch: Batch) -> bytes:
     if len(batch.layout) > MAX_SERIES:
         raise ValueError(f"a layout of more than {MAX_SERIES} series")
-    starts = np.flatnonzero(np.diff(batch.at_ms, prepend=batch.at_ms[:1] - 1)) if len(batch) else np.empty(0, np.int64)
-    lengths = np.diff(starts, append=len(batch))
+    starts, lengths = runs(batch.at_ms)
     layout = batch.layout.wire
     return b"".join(
         [

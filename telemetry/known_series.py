@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from telemetry.batch import OTHER, Float64s, GpuSubject, Int64s, Layout, OtherSubject
+from telemetry.batch import OTHER, Float64s, GpuSubject, Int64s, Layout, OtherSubject, runs
 from telemetry.catalogue import CIRCUIT_LABEL, GPU_UUID_LABEL, Kind, find_source
 from telemetry.expected_bytes import VALUED, ZERO, ExpectedBytes
 from telemetry.remote_write import BadBody, BadSeries, label_span, parse_labels
@@ -189,11 +189,13 @@ def _key(label_bytes: bytes) -> bytes:
 
 
 def _instants(words: npt.NDArray[np.uint64]) -> Int64s:
-    """Milliseconds from the varints of six bytes in the upper 48 bits."""
-    out = words >> np.uint64(16) & np.uint64(0x7F)
-    for byte in range(1, 6):
-        out |= words >> np.uint64(16 + byte) & np.uint64(0x7F << 7 * byte)
-    return out.astype(np.int64)
+    """Milliseconds from the varints of six bytes in the upper 48 bits: the same one for all series of a scrape."""
+    varints = words >> np.uint64(16)
+    starts, lengths = runs(varints)
+    out = np.zeros(len(starts), np.uint64)
+    for byte in range(6):
+        out |= varints[starts] >> np.uint64(byte) & np.uint64(0x7F << 7 * byte)
+    return np.repeat(out.astype(np.int64), lengths)
 
 
 def _meaning(labels: dict[str, str]) -> Meaning:
