@@ -31,9 +31,10 @@ from django.db import connection, connections, transaction  # noqa: E402
 from homes.models import Gpu, Home, Node  # noqa: E402
 from homes.models.equipment import GPUS_PER_NODE  # noqa: E402
 from homes.provisioning import register_gpus  # noqa: E402
+from telemetry import latest  # noqa: E402
 from telemetry.backfill import Backfill  # noqa: E402
 from telemetry.catalogue import COLUMNS, Kind  # noqa: E402
-from telemetry.models import NodeStateSpan, NodeStatusRow  # noqa: E402
+from telemetry.models import Circuit, NodeStateSpan, NodeStatusRow  # noqa: E402
 from telemetry.simulator.fleet import Fleet  # noqa: E402
 from telemetry.simulator.history import generate_history  # noqa: E402
 from telemetry.simulator.profiles import gpu_uuids, profiles_for  # noqa: E402
@@ -97,7 +98,8 @@ def _map(cursor: Cursor, pairs: Sequence[tuple[int, int]]) -> None:
     cursor.execute(
         "INSERT INTO homes_gpu (uuid, node_id, slot, model, first_seen_at)"
         " SELECT 'GPU-bench-' || m.node_id || '-' || g.slot, m.node_id, g.slot, g.model, g.first_seen_at"
-        " FROM bench_node m JOIN homes_gpu g ON g.node_id = m.source WHERE m.node_id <> m.source ORDER BY m.node_id, g.id"
+        " FROM bench_node m JOIN homes_gpu g ON g.node_id = m.source WHERE m.node_id <> m.source"
+        " ORDER BY m.node_id, g.id"
     )
     cursor.execute(
         "INSERT INTO telemetry_circuit (node_id, name) SELECT m.node_id, c.name FROM bench_node m"
@@ -204,8 +206,9 @@ def _judged_by_nobody_else(node_ids: Iterable[int]) -> Iterator[None]:
 
 def _copy_states(pairs: Mapping[int, int]) -> None:
     """What the templates went through, for their copies."""
+    models: tuple[Any, ...] = (NodeStatusRow, NodeStateSpan)
     with _judged_by_nobody_else(pairs):
-        for model in (NodeStatusRow, NodeStateSpan):
+        for model in models:
             names = [field.attname for field in model._meta.concrete_fields if field.attname not in ("id", "node_id")]
             known = list(model.objects.filter(node__in=set(pairs.values())).values("node_id", *names))
             model.objects.bulk_create(
@@ -219,6 +222,30 @@ def _copy_states(pairs: Mapping[int, int]) -> None:
             )
 
 
+def _copy_latest(pairs: Mapping[int, int]) -> None:
+    for kind in Kind:
+        known = latest.read_columns(kind, set(pairs.values()), COLUMNS[kind])
+        ids = _subject_ids(kind)
+        rows = [np.flatnonzero(known.node_ids == source) for source in pairs.values()]
+        subjects = [
+            np.array(ids[copy])[np.searchsorted(ids[source], known.subject_ids[mine])]
+            for (copy, source), mine in zip(pairs.items(), rows, strict=True)
+        ]
+        copies, mine = np.repeat(list(pairs), [len(some) for some in rows]), np.concatenate(rows)
+        latest.store(kind, latest.Table(copies, np.concatenate(subjects), known.at_ms[mine], known.values[mine]))
+
+
+def _subject_ids(kind: Kind) -> dict[int, list[int]]:
+    """By node, sorted."""
+    model: Any = {Kind.NODE: Node, Kind.GPU: Gpu, Kind.CIRCUIT: Circuit}[kind]
+    if kind is Kind.NODE:
+        return {node_id: [0] for node_id in model.objects.values_list("pk", flat=True)}
+    found: dict[int, list[int]] = {}
+    for node_id, subject in model.objects.order_by("pk").values_list("node", "pk"):
+        found.setdefault(node_id, []).append(subject)
+    return found
+
+
 def main() -> None:
     began, minutes = time.monotonic(), float(sys.argv[1])
     until = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=minutes)
@@ -229,7 +256,10 @@ def main() -> None:
     _say(f"{len(templates)} nodes have lived through {DAYS} days, {time.monotonic() - began:.0f} s")
     pairs = {node.pk: templates[i % len(templates)].pk for i, node in enumerate(nodes)}
     _copy(list(pairs.items()), until - timedelta(minutes=RAW_MINUTES + minutes), until + _SLICE)
-    _copy_states({copy: source for copy, source in pairs.items() if copy != source})
+    copies = {copy: source for copy, source in pairs.items() if copy != source}
+    if copies:
+        _copy_latest(copies)
+        _copy_states(copies)
     with connections["owner"].cursor() as cursor:  # as Postgres' own upkeep does it some time later
         cursor.execute("VACUUM (ANALYZE)")
     _say(f"{Gpu.objects.count():,} GPUs of {len(nodes):,} nodes are ready, {time.monotonic() - began:.0f} s")

@@ -55,6 +55,30 @@ class NodeLatest:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeGlance:
+    """What the fleet's overview says and asks of one node. Base units; None is unknown.
+
+    Of GPUs, powers and currents only what was measured within SILENCE_SECONDS counts; the sensors' last word stands.
+    """
+
+    node_id: int
+    status: NodeStatus
+    heard_at: datetime | None
+    gpus_seen: int
+    utilization_ratio: float | None = None
+    """Mean of the GPUs."""
+    hottest_celsius: float | None = None
+    node_watts: float | None = None
+    main_amperes: float | None = None
+    limit_amperes: float | None = None
+    outdoor_celsius: float | None = None
+    coolant_leak: bool | None = None
+    enclosure_open: bool | None = None
+    xids: tuple[tuple[int, int], ...] = ()
+    """(slot, code) of GPUs that tell of an error."""
+
+
+@dataclass(frozen=True, slots=True)
 class Series:
     """One metric of one subject over time; each list is as long as History.at. None is a gap.
 

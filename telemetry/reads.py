@@ -14,12 +14,13 @@ from typing import Final
 from django.utils import timezone
 
 from homes.models import Gpu
+from telemetry import fleet_latest
 from telemetry import latest as latest_values
 from telemetry.catalogue import BY_NAME, ENERGY_REGISTERS, Kind
 from telemetry.models import Circuit, NodeStateSpan, NodeStatusRow
 from telemetry.node_state import Cause, State
 from telemetry.range_reads import choose_step, read_history, read_registers
-from telemetry.readings import Cell, Energy, GpuLatest, History, NodeLatest, NodeStatus, StateSpan
+from telemetry.readings import Cell, Energy, GpuLatest, History, NodeGlance, NodeLatest, NodeStatus, StateSpan
 
 _NEVER: Final = NodeStatus(State.UNKNOWN, Cause.NEVER_HEARD, None, None)
 _USUAL_SECONDS: Final = 600.0
@@ -50,6 +51,13 @@ def latest(node_ids: Iterable[int]) -> dict[int, NodeLatest]:
     return found
 
 
+def glances(node_ids: Iterable[int], now: datetime | None = None) -> dict[int, NodeGlance]:
+    """What the fleet's overview needs of each node; some hundred times cheaper than `latest` of as many."""
+    ids = list(node_ids)
+    status, heard = _statuses(ids)
+    return fleet_latest.glances(ids, status, heard, now or timezone.now())
+
+
 def statuses(node_ids: Iterable[int]) -> dict[int, NodeStatus]:
     """Just the state of each node."""
     return _statuses(list(node_ids))[0]
@@ -57,9 +65,12 @@ def statuses(node_ids: Iterable[int]) -> dict[int, NodeStatus]:
 
 def _statuses(ids: list[int]) -> tuple[dict[int, NodeStatus], dict[int, datetime | None]]:
     status, heard = dict.fromkeys(ids, _NEVER), dict[int, datetime | None].fromkeys(ids)
-    for row in NodeStatusRow.objects.filter(node__in=ids):
-        status[row.node_id] = NodeStatus(State(row.state), Cause(row.cause), row.since, row.as_of)
-        heard[row.node_id] = row.heard_at
+    rows = NodeStatusRow.objects.filter(node__in=ids).values_list(
+        "node", "state", "cause", "since", "as_of", "heard_at"
+    )
+    for node_id, state, cause, since, as_of, heard_at in rows:
+        status[node_id] = NodeStatus(State(state), Cause(cause), since, as_of)
+        heard[node_id] = heard_at
     return status, heard
 
 
