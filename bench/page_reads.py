@@ -75,9 +75,9 @@ def section(options: ReadOptions, found: Sequence[Mapping[str, Any]], sizes: Map
         "## Reads",
         "",
         f"{options.nodes} nodes with 1 h of raw samples every 5 s, a day of minutes, 30 days of quarter-hours (of GPUs"
-        f" one day, which no page reads) and of hours; GB of the largest tables: {held}. Each of {options.rounds} rounds"
-        " looks at another node. First the function that a page calls, on behalf of whoever looks; then the whole page"
-        " or answer over HTTP.",
+        f" one day, which no page reads) and of hours; GB of the largest tables: {held}. Each of"
+        f" {options.rounds} rounds looks at another node. First the function that a page calls, on behalf of whoever"
+        " looks; then the whole page or answer over HTTP.",
         "",
         *table(head, rows),
         "",

@@ -5,13 +5,14 @@ Source: the PostgreSQL documentation of COPY, section Binary Format.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import psycopg
 from django.db import connection
-from psycopg.pq import Format
 
 HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 TRAILER: Final = b"\xff\xff"
@@ -50,12 +51,19 @@ def binary_rows(
     return HEADER + matrix[mask].tobytes() + TRAILER
 
 
+@contextmanager
+def _cursor() -> Iterator[psycopg.Cursor[Any]]:
+    """psycopg's own cursor, because Django's knows only text; on whose behalf it asks is settled by Django's first."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+        yield cursor
+
+
 def fetch(query: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
     """A query's rows, sent in binary: a body arrives as it is and not as twice as many hexadecimal digits."""
-    with connection.cursor() as cursor:
-        cursor.cursor.format = Format.BINARY
-        cursor.execute(query, arguments)
-        return list(cursor.fetchall())
+    with _cursor() as cursor:
+        return cursor.execute(query.encode(), arguments, prepare=False, binary=True).fetchall()
 
 
 def fetch_arrays(query: str, arguments: Sequence[Any], columns: Mapping[str, str]) -> npt.NDArray[Any]:
@@ -63,10 +71,8 @@ def fetch_arrays(query: str, arguments: Sequence[Any], columns: Mapping[str, str
     fields = [("width", ">i2")]
     for name, dtype in columns.items():
         fields += [(f"{name} length", ">i4"), (name, dtype)]
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")  # Django prepares the connection on execute; copy alone would bypass that
-        with cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT BINARY)", arguments) as copy:
-            body = b"".join(bytes(part) for part in copy)
+    with _cursor() as cursor, cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT BINARY)".encode(), arguments) as copy:
+        body = b"".join(bytes(part) for part in copy)
     return np.frombuffer(body[len(HEADER) : -len(TRAILER)], np.dtype(fields))
 
 

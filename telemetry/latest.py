@@ -150,7 +150,9 @@ def _unpack_alike(count: int, stored: int, bodies: Sequence[tuple[int, bytes]], 
     edges = np.cumsum([_HEAD.size, 4 * count, 8 * count * stored, 8 * count * stored]).tolist()
     subjects, at_ms, values = (
         np.ascontiguousarray(whole[:, begin:end]).view(dtype).reshape(-1, width)
-        for begin, end, dtype, width in zip(edges, edges[1:], ("<i4", "<i8", "<f8"), (1, stored, stored), strict=True)
+        for begin, end, dtype, width in zip(
+            edges[:-1], edges[1:], ("<i4", "<i8", "<f8"), (1, stored, stored), strict=True
+        )
     )
     node_ids = np.repeat(np.array([node_id for node_id, _ in bodies], np.int64), count)
     table = Table.never(node_ids, subjects[:, 0].astype(np.int64), len(codes))
