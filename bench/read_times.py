@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
 import django
@@ -223,9 +224,10 @@ def _operators() -> list[tuple[User, str]]:
     return found
 
 
+@cache
 def _owner_of(node: Node) -> tuple[User, str]:
-    user, _ = User.objects.get_or_create(email=f"owner-{node.pk}@bench.example")
-    Membership.objects.get_or_create(home=node.home, user=user, role=Membership.Role.OWNER)
+    user = User.objects.create_user(f"owner-{node.pk}@bench.example", name=f"Owner {node.pk}")
+    Membership.objects.create(home=node.home, user=user, role=Membership.Role.OWNER)
     return user, session_of(user)
 
 

@@ -112,6 +112,38 @@ class History:
 
 
 @dataclass(frozen=True, slots=True)
+class FleetSeries:
+    """A group's value over time, or, of a ranking, one subject's; each list is as long as FleetHistory.at.
+
+    None is a gap: nobody contributed. `nodes` and `subjects` say how many nodes, and how many of their GPUs (of a
+    node's own metric: again nodes), each value is of.
+    """
+
+    group: str
+    node_id: int | None
+    """Of a ranking: whose; `subject` is then the GPU's UUID, or empty for the node itself."""
+    subject: str
+    values: list[float | None]
+    nodes: list[int]
+    subjects: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class FleetHistory:
+    """Buckets [at, at + step). `step_seconds` None: one instant, what is known now.
+
+    `source_seconds` is the stored resolution that was read; None: latest values.
+    """
+
+    start: datetime
+    end: datetime
+    step_seconds: int | None
+    source_seconds: int | None
+    at: list[datetime]
+    series: list[FleetSeries]
+
+
+@dataclass(frozen=True, slots=True)
 class StateSpan:
     """The node was in one state from start until end (None: still)."""
 

@@ -7,20 +7,31 @@ units with aware UTC instants. Absence stays absence: None, never zero.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from django.utils import timezone
 
 from homes.models import Gpu
-from telemetry import fleet_latest
+from telemetry import fleet_latest, fleet_reads
 from telemetry import latest as latest_values
 from telemetry.catalogue import BY_NAME, ENERGY_REGISTERS, Kind
+from telemetry.fleet_reads import Question
 from telemetry.models import Circuit, NodeStateSpan, NodeStatusRow
 from telemetry.node_state import Cause, State
 from telemetry.range_reads import choose_step, read_history, read_registers
-from telemetry.readings import Cell, Energy, GpuLatest, History, NodeGlance, NodeLatest, NodeStatus, StateSpan
+from telemetry.readings import (
+    Cell,
+    Energy,
+    FleetHistory,
+    GpuLatest,
+    History,
+    NodeGlance,
+    NodeLatest,
+    NodeStatus,
+    StateSpan,
+)
 
 _NEVER: Final = NodeStatus(State.UNKNOWN, Cause.NEVER_HEARD, None, None)
 _USUAL_SECONDS: Final = 600.0
@@ -107,6 +118,23 @@ def _subject_ids(node_id: int, kind: Kind, subjects: Sequence[str] | None) -> di
     else:
         found = {circuit.pk: circuit.name for circuit in Circuit.objects.filter(node=node_id).order_by("name")}
     return {pk: name for pk, name in found.items() if subjects is None or name in subjects}
+
+
+def fleet(
+    question: Question,
+    groups: Mapping[int, str],
+    start: datetime | None = None,
+    end: datetime | None = None,
+    step_seconds: int | None = None,
+) -> FleetHistory:
+    """One metric of many nodes or their GPUs, aggregated by group: now, or with `start` over [start, end).
+
+    `groups` names each node's group. Raises ValueError for an unknown metric, an empty range, or too much at once.
+    """
+    now = timezone.now()
+    if start is None:
+        return fleet_reads.now(question, groups, now)
+    return fleet_reads.over(question, groups, start, end or now, step_seconds)
 
 
 def energy(node_id: int, start: datetime, end: datetime) -> Energy:
