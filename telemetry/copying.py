@@ -5,8 +5,7 @@ Source: the PostgreSQL documentation of COPY, section Binary Format.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -51,29 +50,12 @@ def binary_rows(
     return HEADER + matrix[mask].tobytes() + TRAILER
 
 
-@contextmanager
-def _cursor() -> Iterator[psycopg.Cursor[Any]]:
-    """psycopg's own cursor, because Django's knows only text; on whose behalf it asks is settled by Django's first."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
-    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-        yield cursor
-
-
 def fetch(query: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
     """A query's rows, sent in binary: a body arrives as it is and not as twice as many hexadecimal digits."""
-    with _cursor() as cursor:
-        return cursor.execute(query.encode(), arguments, prepare=False, binary=True).fetchall()
-
-
-def fetch_arrays(query: str, arguments: Sequence[Any], columns: Mapping[str, str]) -> npt.NDArray[Any]:
-    """A query's rows as one array with a field for each column, given as big-endian dtypes; none may be NULL."""
-    fields = [("width", ">i2")]
-    for name, dtype in columns.items():
-        fields += [(f"{name} length", ">i4"), (name, dtype)]
-    with _cursor() as cursor, cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT BINARY)".encode(), arguments) as copy:
-        body = b"".join(bytes(part) for part in copy)
-    return np.frombuffer(body[len(HEADER) : -len(TRAILER)], np.dtype(fields))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")  # Django's cursors know only text, but on whose behalf is asked they see to
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as binary:
+        return binary.execute(query.encode(), arguments, prepare=False, binary=True).fetchall()
 
 
 def _constant(rows: int, number: int, size: int) -> npt.NDArray[np.uint8]:

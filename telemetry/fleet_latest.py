@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from homes.models import Gpu
 from telemetry import copying, latest
 from telemetry.catalogue import BY_NAME, Column, Kind
 from telemetry.latest import Table
@@ -24,13 +25,14 @@ _SENSED: Final = ("outdoor_celsius", "coolant_leak", "enclosure_open")
 _OF_NODES: Final = tuple(BY_NAME[Kind.NODE][name] for name in (*_MEASURED, *_SENSED))
 
 
-def gpus_there(node_ids: Sequence[int]) -> npt.NDArray[Any]:
-    """Fields node, gpu, slot of every GPU that is in one of these nodes now, sorted by node and GPU."""
-    return copying.fetch_arrays(
-        "SELECT node_id, id, slot FROM homes_gpu WHERE gone_at IS NULL AND node_id = ANY(%s) ORDER BY node_id, id",
+def gpus_there(node_ids: Sequence[int]) -> Ints:
+    """Every GPU that is in one of these nodes now, as node << 32 | GPU, sorted."""
+    ((keys,),) = copying.fetch(
+        "SELECT coalesce(string_agg(int8send(node_id << 32 | id), ''), '')"
+        " FROM homes_gpu WHERE gone_at IS NULL AND node_id = ANY(%s)",
         [list(node_ids)],
-        {"node": ">i8", "gpu": ">i8", "slot": ">i2"},
     )
+    return np.sort(np.frombuffer(keys, ">i8").astype(np.int64))
 
 
 def read(kind: Kind, node_ids: Sequence[int], columns: Sequence[Column]) -> Table:
@@ -39,8 +41,9 @@ def read(kind: Kind, node_ids: Sequence[int], columns: Sequence[Column]) -> Tabl
     return found if kind is not Kind.GPU else _only(found, gpus_there(node_ids))
 
 
-def _only(table: Table, there: npt.NDArray[Any]) -> Table:
-    some = np.isin(table.keys, there["node"].astype(np.int64) << 32 | there["gpu"])
+def _only(table: Table, there: Ints) -> Table:
+    place = np.minimum(np.searchsorted(there, table.keys), max(len(there) - 1, 0))
+    some = there[place] == table.keys if len(there) else np.zeros(len(table), np.bool_)
     return Table(*(getattr(table, name)[some] for name in Table.__slots__))
 
 
@@ -60,10 +63,10 @@ def glances(
     ids = np.unique(np.array(node_ids, np.int64))
     there = gpus_there(node_ids)
     gpus = _only(latest.read_columns(Kind.GPU, node_ids, _OF_GPUS), there)
-    seen = np.bincount(np.searchsorted(ids, there["node"]), minlength=len(ids))
+    seen = np.bincount(np.searchsorted(ids, there >> 32), minlength=len(ids))
     busy, hottest = _busy_and_hottest(ids, gpus, now)
     own = _own(ids, latest.read_columns(Kind.NODE, node_ids, _OF_NODES), now)
-    xids = _xids(gpus, there)
+    xids = _xids(gpus)
     found = {}
     for node_id, gpus_seen, mean, top, cells in zip(
         ids.tolist(), seen.tolist(), busy.tolist(), hottest.tolist(), own.tolist(), strict=True
@@ -108,10 +111,10 @@ def _own(ids: Ints, table: Table, now: datetime) -> Floats:
     return own
 
 
-def _xids(gpus: Table, there: npt.NDArray[Any]) -> dict[int, tuple[tuple[int, int], ...]]:
+def _xids(gpus: Table) -> dict[int, tuple[tuple[int, int], ...]]:
     """By node, (slot, code) in order of slot."""
     told = np.flatnonzero(gpus.values[:, 2] > 0)
-    slots = dict(zip(there["gpu"].tolist(), there["slot"].tolist(), strict=True)) if len(told) else {}
+    slots = dict(Gpu.objects.filter(pk__in=gpus.subject_ids[told].tolist()).values_list("pk", "slot"))
     found: dict[int, list[tuple[int, int]]] = {}
     for row in told.tolist():
         pair = (slots[int(gpus.subject_ids[row])], int(gpus.values[row, 2]))

@@ -132,33 +132,37 @@ def _unpack(bodies: Sequence[tuple[int, bytes]], codes: Sequence[int]) -> Table:
 
     A fleet's bodies are mostly of one size, and those become arrays together.
     """
-    alike: dict[tuple[int, int], list[tuple[int, bytes]]] = {}
-    for node_id, body in bodies:
-        data = bytes(cramjam.zstd.decompress(body))
-        alike.setdefault(_HEAD.unpack_from(data), []).append((node_id, data))
+    alike: dict[tuple[int, int], list[tuple[int, memoryview]]] = {}
+    # Frames one after the other are one stream, and a decoder made once for all is half of the work saved.
+    whole, begin = memoryview(cramjam.zstd.decompress(b"".join(body for _, body in bodies)) if bodies else b""), 0
+    for node_id, _ in bodies:
+        count, stored = size = _HEAD.unpack_from(whole, begin)
+        end = begin + _HEAD.size + count * (4 + 16 * stored)
+        alike.setdefault(size, []).append((node_id, whole[begin:end]))
+        begin = end
     empty = np.empty(0, np.int64)
     parts = [_unpack_alike(*size, some, codes) for size, some in alike.items()]
-    parts = parts or [Table.never(empty, empty, len(codes))]
+    if not parts:
+        return Table.never(empty, empty, len(codes))
     table = Table(*(np.concatenate([getattr(part, name) for part in parts]) for name in Table.__slots__))
     order = np.argsort(table.keys, kind="stable")
     return Table(*(getattr(table, name)[order] for name in Table.__slots__))
 
 
-def _unpack_alike(count: int, stored: int, bodies: Sequence[tuple[int, bytes]], codes: Sequence[int]) -> Table:
+def _unpack_alike(count: int, stored: int, bodies: Sequence[tuple[int, memoryview]], codes: Sequence[int]) -> Table:
     """Bodies of so many subjects and columns each."""
     whole = np.frombuffer(b"".join(data for _, data in bodies), np.uint8).reshape(len(bodies), -1)
     edges = np.cumsum([_HEAD.size, 4 * count, 8 * count * stored, 8 * count * stored]).tolist()
     subjects, at_ms, values = (
-        np.ascontiguousarray(whole[:, begin:end]).view(dtype).reshape(-1, width)
-        for begin, end, dtype, width in zip(
-            edges[:-1], edges[1:], ("<i4", "<i8", "<f8"), (1, stored, stored), strict=True
-        )
+        whole[:, begin:end].view(dtype)
+        for begin, end, dtype in zip(edges[:-1], edges[1:], ("<i4", "<i8", "<f8"), strict=True)
     )
     node_ids = np.repeat(np.array([node_id for node_id, _ in bodies], np.int64), count)
-    table = Table.never(node_ids, subjects[:, 0].astype(np.int64), len(codes))
+    table = Table.never(node_ids, subjects.reshape(-1).astype(np.int64), len(codes))
     known = [place for place, code in enumerate(codes) if code < stored]
-    table.at_ms[:, known] = at_ms[:, [codes[place] for place in known]]
-    table.values[:, known] = values[:, [codes[place] for place in known]]
+    cells = (np.arange(count)[:, None] * stored + [codes[place] for place in known]).reshape(-1).astype(np.int64)
+    table.at_ms[:, known] = at_ms[:, cells].reshape(-1, len(known))
+    table.values[:, known] = values[:, cells].reshape(-1, len(known))
     return table
 
 

@@ -14,11 +14,11 @@ from typing import Final
 from django.utils import timezone
 
 from homes.models import Gpu
-from telemetry import fleet_latest, fleet_reads
+from telemetry import copying, fleet_latest, fleet_reads
 from telemetry import latest as latest_values
 from telemetry.catalogue import BY_NAME, ENERGY_REGISTERS, Kind
 from telemetry.fleet_reads import Question
-from telemetry.models import Circuit, NodeStateSpan, NodeStatusRow
+from telemetry.models import Circuit, NodeStateSpan
 from telemetry.node_state import Cause, State
 from telemetry.range_reads import choose_step, read_history, read_registers
 from telemetry.readings import (
@@ -76,8 +76,9 @@ def statuses(node_ids: Iterable[int]) -> dict[int, NodeStatus]:
 
 def _statuses(ids: list[int]) -> tuple[dict[int, NodeStatus], dict[int, datetime | None]]:
     status, heard = dict.fromkeys(ids, _NEVER), dict[int, datetime | None].fromkeys(ids)
-    rows = NodeStatusRow.objects.filter(node__in=ids).values_list(
-        "node", "state", "cause", "since", "as_of", "heard_at"
+    rows = copying.fetch(
+        "SELECT node_id, state, cause, since, as_of, heard_at FROM telemetry_nodestatusrow WHERE node_id = ANY(%s)",
+        [ids],
     )
     for node_id, state, cause, since, as_of, heard_at in rows:
         status[node_id] = NodeStatus(State(state), Cause(cause), since, as_of)
