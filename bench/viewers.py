@@ -23,7 +23,7 @@ from django.contrib.sessions.backends.db import SessionStore  # noqa: E402
 from homes.models import Membership, Node, OperatorRole, User  # noqa: E402
 
 
-def _session(user: User) -> str:
+def session_of(user: User) -> str:
     store = SessionStore()
     store[SESSION_KEY] = str(user.pk)
     store[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
@@ -39,9 +39,9 @@ def main() -> None:
     for node in Node.objects.select_related("home").order_by("hostname")[: int(sys.argv[1])]:
         owner = User.objects.create_user(f"{node.hostname}@bench.example", name=f"Host of {node.hostname}")
         Membership.objects.create(home=node.home, user=owner, role=Membership.Role.OWNER)
-        found = {"home": str(node.home.pk), "node": node.pk, "hostname": node.hostname, "session": _session(owner)}
+        found = {"home": str(node.home.pk), "node": node.pk, "hostname": node.hostname, "session": session_of(owner)}
         homes.append(found)
-    json.dump({"staff": _session(staff), "homes": homes}, sys.stdout)
+    json.dump({"staff": session_of(staff), "homes": homes}, sys.stdout)
 
 
 if __name__ == "__main__":

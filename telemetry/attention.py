@@ -12,7 +12,7 @@ from enum import IntEnum
 from typing import Final
 
 from telemetry.node_state import Cause, State
-from telemetry.readings import NodeLatest
+from telemetry.readings import NodeGlance
 from telemetry.xid import describe
 
 UNKNOWN_MINUTES: Final = 10
@@ -47,7 +47,7 @@ class Subject:
 
     hostname: str
     expected_gpus: int
-    latest: NodeLatest
+    glance: NodeGlance
 
 
 def needs(subjects: Iterable[Subject], now: datetime) -> list[Item]:
@@ -57,7 +57,7 @@ def needs(subjects: Iterable[Subject], now: datetime) -> list[Item]:
 
 
 def _of(subject: Subject, now: datetime) -> list[Item]:
-    latest, status = subject.latest, subject.latest.status
+    status = subject.glance.status
     items = _safety(subject)
     minutes = (now - status.since).total_seconds() / 60 if status.since else 0.0
     if status.state is State.DOWN:
@@ -68,40 +68,39 @@ def _of(subject: Subject, now: datetime) -> list[Item]:
     elif status.state not in (State.UNKNOWN, State.SERVICE) and status.cause is not Cause.OUTAGE:
         items += _gpus(subject)
     if status.state is State.SLOWER and status.cause is Cause.HEAT and minutes >= HOT_MINUTES:
-        outdoor = latest.value("outdoor_celsius")
+        outdoor = subject.glance.outdoor_celsius
         words = f"slower by heat, {outdoor:.0f} °C outside" if outdoor is not None else "slower by heat"
         items.append(_item(subject, Severity.MINOR, words, "check coolant flow and filter", 2.0))
     return items
 
 
 def _safety(subject: Subject) -> list[Item]:
-    latest, items = subject.latest, []
-    for column, words, action in (
-        ("coolant_leak", "leak sensor wet", "drain work, send a technician"),
-        ("enclosure_open", "enclosure open", "call the home; no visit is open"),
-    ):
-        if (cell := latest.cells.get(column)) and cell.value > 0:
-            items.append(Item(Severity.CRITICAL, latest.node_id, subject.hostname, words, action, None, 16.0))
-    return items
+    glance = subject.glance
+    return [
+        Item(Severity.CRITICAL, glance.node_id, subject.hostname, words, action, None, 16.0)
+        for is_so, words, action in (
+            (glance.coolant_leak, "leak sensor wet", "drain work, send a technician"),
+            (glance.enclosure_open, "enclosure open", "call the home; no visit is open"),
+        )
+        if is_so
+    ]
 
 
 def _gpus(subject: Subject) -> list[Item]:
     """A missing UUID is a stronger sign than any XID; an XID on a GPU that is there is worth a look."""
-    latest = subject.latest
-    missing = subject.expected_gpus - len(latest.gpus)
+    seen = subject.glance.gpus_seen
+    missing = subject.expected_gpus - seen
     items = []
-    if latest.gpus and missing > 0:
-        words = f"{len(latest.gpus)} of {subject.expected_gpus} GPUs"
+    if seen and missing > 0:
+        words = f"{seen} of {subject.expected_gpus} GPUs"
         items.append(_item(subject, Severity.MAJOR, words, describe(79).action, missing))
-    for gpu in latest.gpus:
-        cell = gpu.cells.get("xid")
-        if cell and cell.value > 0:
-            xid = describe(int(cell.value))
-            words = f"GPU {gpu.slot}: XID {xid.code}, {xid.meaning}"
-            items.append(_item(subject, Severity.MINOR, words, xid.action, 1.0))
+    for slot, code in subject.glance.xids:
+        xid = describe(code)
+        words = f"GPU {slot}: XID {xid.code}, {xid.meaning}"
+        items.append(_item(subject, Severity.MINOR, words, xid.action, 1.0))
     return items
 
 
 def _item(subject: Subject, severity: Severity, sentence: str, action: str, lost: float) -> Item:
-    latest = subject.latest
-    return Item(severity, latest.node_id, subject.hostname, sentence, action, latest.status.since, lost)
+    glance = subject.glance
+    return Item(severity, glance.node_id, subject.hostname, sentence, action, glance.status.since, lost)

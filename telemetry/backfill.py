@@ -95,6 +95,7 @@ class Backfill:
         with transaction.atomic(), connection.cursor() as cursor:
             # A table with row-level security takes no COPY, so the rows go by way of a temporary one.
             cursor.execute(f"CREATE TEMP TABLE IF NOT EXISTS new_{table} (LIKE {table}) ON COMMIT DELETE ROWS")
+            cursor.execute(f"DELETE FROM new_{table}")  # noqa: S608  (the caller's transaction may go on)
             with cursor.copy(f"COPY new_{table} FROM STDIN (FORMAT BINARY)") as copy:
                 copy.set_types(["int4", "int2", "timestamptz", "bytea"])
                 for n, node_id in enumerate(self._node_ids.tolist()):

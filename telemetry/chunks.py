@@ -126,6 +126,48 @@ def _decode(kind: Kind, body: bytes, wanted: Container[int] | None) -> Chunk:
     return Chunk(subject_ids, grid)
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one column lies in a body, and of whom: for reading it without the rest."""
+
+    first: int
+    length: int
+    subject_ids: npt.NDArray[np.int64]
+    slots: int
+
+
+def head_size(body: bytes) -> int:
+    """How many bytes of a body come before its columns; its first ten bytes are enough to tell."""
+    _, subjects, _, columns = _HEAD.unpack_from(body)
+    return int(_HEAD.size + 4 * subjects + columns * _ENTRY.size)
+
+
+def find_column(head: bytes, code: int) -> Place | None:
+    """Where a column lies, told by the first `head_size` bytes of a body; None when it is not there.
+
+    Raises ValueError for a body that `encode` did not make.
+    """
+    size = head_size(head)
+    magic, subjects, slots, _ = _HEAD.unpack_from(head)
+    if magic != _MAGIC or len(head) < size:
+        raise ValueError("not the head of a chunk")
+    first = size
+    for at, length in _ENTRY.iter_unpack(head[_HEAD.size + 4 * subjects : size]):
+        if at == code:
+            ids = np.frombuffer(head, "<i4", subjects, _HEAD.size).astype(np.int64)
+            return Place(first, length, ids, slots)
+        first += length
+    return None
+
+
+def decode_column(shape: Shape, block: bytes, place: Place) -> Buckets:
+    """The buckets that lie at a place. Raises ValueError for a block that is not from there."""
+    try:
+        return _column(shape, bytes(cramjam.zstd.decompress(block)), (len(place.subject_ids), place.slots))
+    except cramjam.DecompressionError as error:
+        raise ValueError("not a column") from error
+
+
 def _column(shape: Shape, block: bytes, size: tuple[int, int]) -> Buckets:
     dtype, cells = np.dtype(_dtype(shape)), size[0] * size[1]
     if len(block) != cells * (4 + len(FIELDS[shape]) * dtype.itemsize):

@@ -170,8 +170,7 @@ class FleetConsumer(LiveConsumer):
         return live.FLEET_GROUP if allowed else None
 
     def snapshot(self, user: User) -> payloads.FleetPayload:
-        nodes = list(Node.objects.visible_to(user))
-        return live.fleet_payload(nodes, reads.latest([node.pk for node in nodes]))
+        return live.fleet_payload(list(Node.objects.visible_to(user)))
 
     def merge(self, payload: dict[str, Any]) -> None:
         cells = {cell["node"]: cell for cell in self._pending.get("cells", [])}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -49,11 +49,10 @@ def _publish(node_ids: list[int]) -> None:
     wanted = _watched([FLEET_GROUP, *(g for n in nodes for g in (node_group(n.pk), home_group(n.home_id)))])
     if not wanted:
         return
-    known = reads.latest([node.pk for node in nodes])
-    messages: list[tuple[str, Any]] = []
-    if FLEET_GROUP in wanted:
-        messages.append((FLEET_GROUP, fleet_payload(nodes, known)))
-    for node in nodes:
+    messages: list[tuple[str, Any]] = [(FLEET_GROUP, fleet_payload(nodes))] if FLEET_GROUP in wanted else []
+    watched = [node for node in nodes if {node_group(node.pk), home_group(node.home_id)} & wanted]
+    known = reads.latest([node.pk for node in watched])
+    for node in watched:
         if node_group(node.pk) in wanted:
             messages.append((node_group(node.pk), payloads.node_payload(known[node.pk])))
         if home_group(node.home_id) in wanted:
@@ -61,7 +60,8 @@ def _publish(node_ids: list[int]) -> None:
     _send(messages)
 
 
-def fleet_payload(nodes: Iterable[Node], known: dict[int, NodeLatest]) -> payloads.FleetPayload:
+def fleet_payload(nodes: Sequence[Node]) -> payloads.FleetPayload:
+    known = reads.glances([node.pk for node in nodes])
     cells = [payloads.fleet_cell(node.hostname, node.expected_gpus, known[node.pk]) for node in nodes]
     return {"type": "fleet", "cells": cells}
 

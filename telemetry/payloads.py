@@ -6,12 +6,11 @@ unknown is never zero. Units are in the names; instants are ISO 8601 in UTC.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, TypedDict, cast
 
 from telemetry.node_state import Cause, State
-from telemetry.readings import Cell, GpuLatest, NodeLatest
+from telemetry.readings import Cell, GpuLatest, NodeGlance, NodeLatest
 
 
 class Reading(TypedDict):
@@ -227,40 +226,31 @@ def _gpu_payload(gpu: GpuLatest) -> GpuPayload:
     return {"slot": gpu.slot, "uuid": gpu.uuid, "values": values}
 
 
-def fleet_cell(hostname: str, gpus_expected: int, latest: NodeLatest) -> FleetCell:
-    silent = latest.status.state in (State.UNKNOWN, State.DOWN) and latest.status.cause is not Cause.NO_GPUS
-    gpus = () if silent else latest.gpus
-    leak, opened = latest.value("coolant_leak"), latest.value("enclosure_open")
+def fleet_cell(hostname: str, gpus_expected: int, glance: NodeGlance) -> FleetCell:
+    status = glance.status
+    silent = status.state in (State.UNKNOWN, State.DOWN) and status.cause is not Cause.NO_GPUS
     return {
-        "node": latest.node_id,
+        "node": glance.node_id,
         "hostname": hostname,
-        "state": latest.status.state.value,
-        "cause": latest.status.cause.value,
-        "since": iso(latest.status.since),
-        "heard_at": iso(latest.heard_at),
-        "gpus_seen": len(latest.gpus),
+        "state": status.state.value,
+        "cause": status.cause.value,
+        "since": iso(status.since),
+        "heard_at": iso(glance.heard_at),
+        "gpus_seen": glance.gpus_seen,
         "gpus_expected": gpus_expected,
-        "utilization_ratio": _rounded(_mean(_values(gpus, "utilization_ratio")), 3),
-        "node_watts": None if silent else _rounded(latest.value("node_power_watts"), 0),
-        "spare_watts": None if silent else _rounded(spare_watts(latest), 0),
-        "hottest_celsius": _rounded(max(_values(gpus, "temperature_celsius"), default=None), 1),
-        "coolant_leak": None if leak is None else leak > 0,
-        "enclosure_open": None if opened is None else opened > 0,
+        "utilization_ratio": None if silent else _rounded(glance.utilization_ratio, 3),
+        "node_watts": None if silent else _rounded(glance.node_watts, 0),
+        "spare_watts": None if silent else _rounded(spare_watts(glance), 0),
+        "hottest_celsius": None if silent else _rounded(glance.hottest_celsius, 1),
+        "coolant_leak": glance.coolant_leak,
+        "enclosure_open": glance.enclosure_open,
     }
 
 
-def spare_watts(latest: NodeLatest) -> float | None:
+def spare_watts(glance: NodeGlance) -> float | None:
     """What the service could still carry: limit less main current, at the nominal 240 V."""
-    main, limit = latest.value("main_amperes"), latest.value("limit_amperes")
+    main, limit = glance.main_amperes, glance.limit_amperes
     return max(0.0, (limit - main) * VOLTS) if main is not None and limit is not None else None
-
-
-def _values(gpus: Iterable[GpuLatest], column: str) -> list[float]:
-    return [cell.value for gpu in gpus if (cell := gpu.cells.get(column))]
-
-
-def _mean(values: list[float]) -> float | None:
-    return sum(values) / len(values) if values else None
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

@@ -14,7 +14,7 @@ from django.db import connection
 
 from telemetry import chunks, raw
 from telemetry.bucketing import LOOKBACK_SECONDS, bucket
-from telemetry.catalogue import BY_NAME, Column, Kind
+from telemetry.catalogue import BY_NAME, Column, Kind, Shape
 from telemetry.chunks import Buckets
 from telemetry.readings import Energy, History, Series
 from telemetry.tables import ROLLUP_TABLES
@@ -112,7 +112,8 @@ def _from_raw(
     node_id: int, kind: Kind, columns: list[Column], first: int, slots: int, step: int, subjects: dict[int, str]
 ) -> dict[tuple[int, int], Buckets]:
     found = {}
-    rows = raw.read(kind, [node_id], columns, first - LOOKBACK_SECONDS, first + slots * step, list(subjects))
+    lookback = LOOKBACK_SECONDS if any(column.shape is Shape.COUNTER for column in columns) else 0
+    rows = raw.read(kind, [node_id], columns, first - lookback, first + slots * step, list(subjects))
     for subject, mine in rows.by_subject():
         for i, column in enumerate(columns):
             values = mine.values[:, i]

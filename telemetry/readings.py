@@ -55,6 +55,30 @@ class NodeLatest:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeGlance:
+    """What the fleet's overview says and asks of one node. Base units; None is unknown.
+
+    Of GPUs, powers and currents only what was measured within SILENCE_SECONDS counts; the sensors' last word stands.
+    """
+
+    node_id: int
+    status: NodeStatus
+    heard_at: datetime | None
+    gpus_seen: int
+    utilization_ratio: float | None = None
+    """Mean of the GPUs."""
+    hottest_celsius: float | None = None
+    node_watts: float | None = None
+    main_amperes: float | None = None
+    limit_amperes: float | None = None
+    outdoor_celsius: float | None = None
+    coolant_leak: bool | None = None
+    enclosure_open: bool | None = None
+    xids: tuple[tuple[int, int], ...] = ()
+    """(slot, code) of GPUs that tell of an error."""
+
+
+@dataclass(frozen=True, slots=True)
 class Series:
     """One metric of one subject over time; each list is as long as History.at. None is a gap.
 
@@ -85,6 +109,38 @@ class History:
     source_seconds: int
     at: list[datetime]
     series: list[Series]
+
+
+@dataclass(frozen=True, slots=True)
+class FleetSeries:
+    """A group's value over time, or, of a ranking, one subject's; each list is as long as FleetHistory.at.
+
+    None is a gap: nobody contributed. `nodes` and `subjects` say how many nodes, and how many of their GPUs (of a
+    node's own metric: again nodes), each value is of.
+    """
+
+    group: str
+    node_id: int | None
+    """Of a ranking: whose; `subject` is then the GPU's UUID, or empty for the node itself."""
+    subject: str
+    values: list[float | None]
+    nodes: list[int]
+    subjects: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class FleetHistory:
+    """Buckets [at, at + step). `step_seconds` None: one instant, what is known now.
+
+    `source_seconds` is the stored resolution that was read; None: latest values.
+    """
+
+    start: datetime
+    end: datetime
+    step_seconds: int | None
+    source_seconds: int | None
+    at: list[datetime]
+    series: list[FleetSeries]
 
 
 @dataclass(frozen=True, slots=True)

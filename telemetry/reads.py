@@ -7,19 +7,31 @@ units with aware UTC instants. Absence stays absence: None, never zero.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from django.utils import timezone
 
 from homes.models import Gpu
+from telemetry import copying, fleet_latest, fleet_reads
 from telemetry import latest as latest_values
 from telemetry.catalogue import BY_NAME, ENERGY_REGISTERS, Kind
-from telemetry.models import Circuit, NodeStateSpan, NodeStatusRow
+from telemetry.fleet_reads import Question
+from telemetry.models import Circuit, NodeStateSpan
 from telemetry.node_state import Cause, State
 from telemetry.range_reads import choose_step, read_history, read_registers
-from telemetry.readings import Cell, Energy, GpuLatest, History, NodeLatest, NodeStatus, StateSpan
+from telemetry.readings import (
+    Cell,
+    Energy,
+    FleetHistory,
+    GpuLatest,
+    History,
+    NodeGlance,
+    NodeLatest,
+    NodeStatus,
+    StateSpan,
+)
 
 _NEVER: Final = NodeStatus(State.UNKNOWN, Cause.NEVER_HEARD, None, None)
 _USUAL_SECONDS: Final = 600.0
@@ -50,6 +62,13 @@ def latest(node_ids: Iterable[int]) -> dict[int, NodeLatest]:
     return found
 
 
+def glances(node_ids: Iterable[int], now: datetime | None = None) -> dict[int, NodeGlance]:
+    """What the fleet's overview needs of each node; some hundred times cheaper than `latest` of as many."""
+    ids = list(node_ids)
+    status, heard = _statuses(ids)
+    return fleet_latest.glances(ids, status, heard, now or timezone.now())
+
+
 def statuses(node_ids: Iterable[int]) -> dict[int, NodeStatus]:
     """Just the state of each node."""
     return _statuses(list(node_ids))[0]
@@ -57,9 +76,13 @@ def statuses(node_ids: Iterable[int]) -> dict[int, NodeStatus]:
 
 def _statuses(ids: list[int]) -> tuple[dict[int, NodeStatus], dict[int, datetime | None]]:
     status, heard = dict.fromkeys(ids, _NEVER), dict[int, datetime | None].fromkeys(ids)
-    for row in NodeStatusRow.objects.filter(node__in=ids):
-        status[row.node_id] = NodeStatus(State(row.state), Cause(row.cause), row.since, row.as_of)
-        heard[row.node_id] = row.heard_at
+    rows = copying.fetch(
+        "SELECT node_id, state, cause, since, as_of, heard_at FROM telemetry_nodestatusrow WHERE node_id = ANY(%s)",
+        [ids],
+    )
+    for node_id, state, cause, since, as_of, heard_at in rows:
+        status[node_id] = NodeStatus(State(state), Cause(cause), since, as_of)
+        heard[node_id] = heard_at
     return status, heard
 
 
@@ -96,6 +119,23 @@ def _subject_ids(node_id: int, kind: Kind, subjects: Sequence[str] | None) -> di
     else:
         found = {circuit.pk: circuit.name for circuit in Circuit.objects.filter(node=node_id).order_by("name")}
     return {pk: name for pk, name in found.items() if subjects is None or name in subjects}
+
+
+def fleet(
+    question: Question,
+    groups: Mapping[int, str],
+    start: datetime | None = None,
+    end: datetime | None = None,
+    step_seconds: int | None = None,
+) -> FleetHistory:
+    """One metric of many nodes or their GPUs, aggregated by group: now, or with `start` over [start, end).
+
+    `groups` names each node's group. Raises ValueError for an unknown metric, an empty range, or too much at once.
+    """
+    now = timezone.now()
+    if start is None:
+        return fleet_reads.now(question, groups, now)
+    return fleet_reads.over(question, groups, start, end or now, step_seconds)
 
 
 def energy(node_id: int, start: datetime, end: datetime) -> Energy:

@@ -67,14 +67,14 @@ def totals(cells: Iterable[FleetCell]) -> Totals:
 def fleet(request: HttpRequest) -> HttpResponse:
     visible = Node.objects.visible_to(request.user).select_related("home", "home__internet_line")
     nodes = list(_filtered(request, visible))
-    known = reads.latest([node.pk for node in nodes])
+    known = reads.glances([node.pk for node in nodes])
     cells = {node.pk: payloads.fleet_cell(node.hostname, node.expected_gpus, known[node.pk]) for node in nodes}
     if (state := request.GET.get("state")) in _STATE_ORDER:
         nodes = [node for node in nodes if cells[node.pk]["state"] == state]
     shown = [cells[node.pk] for node in nodes]
     subjects = [attention.Subject(node.hostname, node.expected_gpus, known[node.pk]) for node in nodes]
     now = timezone.now()
-    heard = [latest.heard_at for latest in known.values() if latest.heard_at]
+    heard = [glance.heard_at for glance in known.values() if glance.heard_at]
     context = {
         "shell": "operator",
         "totals": totals(shown),

@@ -40,6 +40,7 @@ api-node-telemetry           --- - ...-.. U
 api-node-states              --- - ...-.. U
 api-node-inventory           --- - ...-.. U
 api-fleet                    --- - ...... U
+api-fleet-aggregate          --- - ...... U
 api-dead-letters             --- - ..--.. U
 api-schema                   ... . ...... .
 api-docs                     ... . ...... .

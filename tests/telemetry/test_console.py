@@ -14,7 +14,7 @@ from telemetry import attention
 from telemetry.attention import Severity, Subject
 from telemetry.explanation import explain
 from telemetry.node_state import Cause, State
-from telemetry.readings import Cell, GpuLatest, NodeLatest, NodeStatus
+from telemetry.readings import Cell, GpuLatest, NodeGlance, NodeLatest, NodeStatus
 from telemetry.views.fleet import totals
 from tests.cast import Cast, needs_database
 
@@ -78,22 +78,26 @@ def test_there_is_always_a_sentence(state: State, cause: Cause) -> None:
     assert explain(node(state, cause), 16, NOW).endswith(".")
 
 
-def needs(*latests: NodeLatest) -> list[attention.Item]:
-    return attention.needs([Subject(f"xfra-{i}", 16, latest) for i, latest in enumerate(latests)], NOW)
+def glance(state: State, cause: Cause = Cause.NONE, gpus: int = 16, **known: Any) -> NodeGlance:
+    return NodeGlance(7, NodeStatus(state, cause, AN_HOUR_AGO, NOW), NOW, gpus, **known)
+
+
+def needs(*glances: NodeGlance) -> list[attention.Item]:
+    return attention.needs([Subject(f"xfra-{i}", 16, found) for i, found in enumerate(glances)], NOW)
 
 
 def test_a_quiet_fleet_needs_nobody() -> None:
-    yielding = node(State.MAKING_ROOM, Cause.HEADROOM)
-    in_an_outage = node(State.MAKING_ROOM, Cause.OUTAGE, gpus=0)
-    assert needs(node(State.WORKING), yielding, in_an_outage, node(State.PAUSED, Cause.HOST_PAUSE)) == []
+    yielding = glance(State.MAKING_ROOM, Cause.HEADROOM)
+    in_an_outage = glance(State.MAKING_ROOM, Cause.OUTAGE, gpus=0)
+    assert needs(glance(State.WORKING), yielding, in_an_outage, glance(State.PAUSED, Cause.HOST_PAUSE)) == []
 
 
 def test_the_most_urgent_comes_first() -> None:
     found = needs(
-        node(State.SLOWER, Cause.MISSING_GPUS, gpus=15),
-        node(State.UNKNOWN, Cause.SILENT),
-        node(State.WORKING, coolant_leak=1),
-        node(State.WORKING, gpu_xid=48),
+        glance(State.SLOWER, Cause.MISSING_GPUS, gpus=15),
+        glance(State.UNKNOWN, Cause.SILENT),
+        glance(State.WORKING, coolant_leak=True),
+        glance(State.WORKING, xids=((3, 48),)),
     )
     assert [item.sentence for item in found[:3]] == ["leak sensor wet", "nothing heard", "15 of 16 GPUs"]
     assert found[0].severity is Severity.CRITICAL

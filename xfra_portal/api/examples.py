@@ -194,6 +194,26 @@ _ANSWERS: Final[dict[str, dict[str, Any]]] = {
         "older": None,
         "results": [_DEAD_LETTER],
     },
+    "fleet_aggregate": {
+        "metric": "node_power_watts",
+        "function": "sum",
+        "start": "2026-11-22T19:25:00.000Z",
+        "end": "2026-11-22T19:35:00.000Z",
+        "step_seconds": 300,
+        "source_seconds": 60,
+        "nodes_asked": 12,
+        "at": ["2026-11-22T19:25:00.000Z", "2026-11-22T19:30:00.000Z"],
+        "series": [
+            {
+                "group": "Mesa A",
+                "node": None,
+                "subject": "",
+                "values": [124300.5, None],
+                "nodes": [12, 0],
+                "subjects": [12, 0],
+            }
+        ],
+    },
     "fleet_read": {"type": "fleet", "cells": [_CELL], "totals": _TOTALS},
 }
 

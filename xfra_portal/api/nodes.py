@@ -126,6 +126,5 @@ class Fleet(View):
     def get(self, request: Request) -> Response:
         if self.person.operator_role is None:
             raise Http404
-        nodes = list(Node.objects.visible_to(self.person))
-        payload = live.fleet_payload(nodes, reads.latest([node.pk for node in nodes]))
+        payload = live.fleet_payload(list(Node.objects.visible_to(self.person)))
         return Response({**payload, "totals": asdict(totals(payload["cells"]))})

@@ -125,6 +125,31 @@ class FleetSerializer(s.Serializer):
     totals = FleetTotalsSerializer()
 
 
+class FleetSeriesSerializer(s.Serializer):
+    """A group's values, or, of a ranking, one subject's. Each list is as long as `at`."""
+
+    group = s.CharField()
+    node = s.IntegerField(allow_null=True, help_text="Of a ranking: whose value it is.")
+    subject = s.CharField(allow_blank=True, help_text="Of a ranking of GPUs: the UUID.")
+    values = s.ListField(child=s.FloatField(allow_null=True), help_text="Null: nobody contributed.")
+    nodes = s.ListField(child=s.IntegerField(), help_text="How many nodes contributed to each value.")
+    subjects = s.ListField(child=s.IntegerField(), help_text="How many of their GPUs, or again nodes.")
+
+
+class FleetAggregateSerializer(s.Serializer):
+    metric = s.CharField()
+    function = s.CharField()
+    start = s.DateTimeField()
+    end = s.DateTimeField()
+    step_seconds = s.IntegerField(allow_null=True, help_text="Length of a bucket; null: latest values, one instant.")
+    source_seconds = s.IntegerField(
+        allow_null=True, help_text="The stored resolution that was read; null: latest values."
+    )
+    nodes_asked = s.IntegerField(help_text="How many nodes could have contributed.")
+    at = s.ListField(child=s.DateTimeField())
+    series = FleetSeriesSerializer(many=True)
+
+
 class ProblemSerializer(s.Serializer):
     """RFC 9457 problem document."""
 

@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from xfra_portal.api import dead_letters, docs, homes, nodes, problems
+from xfra_portal.api import dead_letters, docs, fleet_aggregates, homes, nodes, problems
 
 urlpatterns = [
     path("me", homes.Me.as_view(), name="api-me"),
@@ -22,6 +22,7 @@ urlpatterns = [
     path("nodes/<int:node_id>/states", nodes.NodeStates.as_view(), name="api-node-states"),
     path("nodes/<int:node_id>/inventory", nodes.NodeInventory.as_view(), name="api-node-inventory"),
     path("fleet", nodes.Fleet.as_view(), name="api-fleet"),
+    path("fleet/aggregate", fleet_aggregates.FleetAggregate.as_view(), name="api-fleet-aggregate"),
     path("dead-letters", dead_letters.DeadLetters.as_view(), name="api-dead-letters"),
     path("schema/", docs.openapi, name="api-schema"),
     path("docs/", docs.reference, name="api-docs"),
