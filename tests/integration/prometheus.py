@@ -79,6 +79,17 @@ class Agent:
             self._process.wait()
 
 
+class ChattyAgent(Agent):
+    """Prometheus with everything on that it can send: exemplars, native histograms, and metadata every second."""
+
+    def _command(self, folder: Path, target: str, url: str, token: str) -> list[str]:
+        command = super()._command(folder, target, url, token)
+        configuration = folder / "agent.yml"
+        more = "    send_exemplars: true\n    send_native_histograms: true\n    metadata_config: {send_interval: 1s}\n"
+        configuration.write_text(configuration.read_text(encoding="utf-8") + more, encoding="utf-8")
+        return [*command, "--enable-feature=exemplar-storage,native-histograms"]
+
+
 class VmAgent(Agent):
     """VictoriaMetrics' agent. It keeps to the second's stroke, up to a tenth of the interval."""
 
