@@ -16,8 +16,9 @@ from django.db import connection, transaction
 from telemetry import copying, latest, registry
 from telemetry.batch import Batch
 from telemetry.catalogue import COLUMNS, Kind, Shape
+from telemetry.store import raw_store
 from telemetry.tables import OTHER_TABLE, SAMPLE_TABLES
-from telemetry.widening import Rows, Samples, gather, others, widen
+from telemetry.widening import NO_OTHERS, Others, Rows, gather, others, widen
 
 HOUR_MS: Final = 3_600_000
 _LOCK_FAMILY: Final = 7_301
@@ -27,16 +28,19 @@ def write(batches: Sequence[Batch], shard: int) -> set[int]:
     """Store everything or nothing. Returns the ids of the nodes that were touched.
 
     The advisory lock makes writers of one shard take turns, which keeps latest values moving forward
-    only. Repeating a call is harmless.
+    only. Repeating a call is harmless. What Postgres has committed is handed to the raw store, outside the lock: a
+    call that fails there has to be repeated.
     """
     try:
-        return _write(batches, shard)
+        wide, other = _write(batches, shard)
     except BaseException:
         registry.forget()  # it may remember ids that were rolled back
         raise
+    raw_store().take(wide, other)
+    return {batch.node_id for batch in batches}
 
 
-def _write(batches: Sequence[Batch], shard: int) -> set[int]:
+def _write(batches: Sequence[Batch], shard: int) -> tuple[list[Rows], Others]:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK_FAMILY, shard])
         samples = gather(batches)
@@ -44,9 +48,10 @@ def _write(batches: Sequence[Batch], shard: int) -> set[int]:
         for rows in wide:
             _merge(cursor, rows)
             latest.advance(cursor, rows)
-        _write_other(cursor, samples)
+        other = others(samples)
+        _write_other(cursor, other)
         _mark_dirty(cursor, wide)
-    return {batch.node_id for batch in batches}
+    return wide, other
 
 
 _KINDS: Final = frozenset(Kind)
@@ -57,6 +62,7 @@ def write_rows(rows: Rows) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         _merge(cursor, rows)
         latest.advance(cursor, rows)
+    raw_store().take([rows], NO_OTHERS)
 
 
 def _merge(cursor: Any, rows: Rows) -> None:
@@ -94,8 +100,8 @@ def _copy(cursor: Any, table: str, names: Sequence[str], body: bytes) -> None:
         copy.write(body)
 
 
-def _write_other(cursor: Any, samples: Samples) -> None:
-    nodes, series_ids, at_ms, values = others(samples)
+def _write_other(cursor: Any, other: Others) -> None:
+    nodes, series_ids, at_ms, values = other
     if not len(values):
         return
     keys = [(nodes, ">i4"), (series_ids, ">i8"), (copying.timestamps(at_ms), ">i8")]
