@@ -8,6 +8,7 @@ and the same sample again changes nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -24,23 +25,36 @@ HOUR_MS: Final = 3_600_000
 _LOCK_FAMILY: Final = 7_301
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What Postgres has committed: for the raw store to take, and the ids of the nodes that were touched."""
+
+    wide: list[Rows]
+    other: Others
+    touched: set[int]
+
+
 def write(batches: Sequence[Batch], shard: int) -> set[int]:
-    """Store everything or nothing. Returns the ids of the nodes that were touched.
+    """`commit`, and hand it to the raw store. Returns the ids of the nodes that were touched."""
+    written = commit(batches, shard)
+    raw_store().take(written.wide, written.other)
+    return written.touched
+
+
+def commit(batches: Sequence[Batch], shard: int) -> Written:
+    """Store everything or nothing in Postgres. The caller sees to it that the raw store takes it too.
 
     The advisory lock makes writers of one shard take turns, which keeps latest values moving forward
-    only. Repeating a call is harmless. What Postgres has committed is handed to the raw store, outside the lock: a
-    call that fails there has to be repeated.
+    only. Repeating a call is harmless.
     """
     try:
-        wide, other = _write(batches, shard)
+        return _commit(batches, shard)
     except BaseException:
         registry.forget()  # it may remember ids that were rolled back
         raise
-    raw_store().take(wide, other)
-    return {batch.node_id for batch in batches}
 
 
-def _write(batches: Sequence[Batch], shard: int) -> tuple[list[Rows], Others]:
+def _commit(batches: Sequence[Batch], shard: int) -> Written:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK_FAMILY, shard])
         samples = gather(batches)
@@ -51,7 +65,7 @@ def _write(batches: Sequence[Batch], shard: int) -> tuple[list[Rows], Others]:
         other = others(samples)
         _write_other(cursor, other)
         _mark_dirty(cursor, wide)
-    return wide, other
+    return Written(wide, other, {batch.node_id for batch in batches})
 
 
 _KINDS: Final = frozenset(Kind)

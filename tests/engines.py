@@ -79,22 +79,26 @@ class VictoriaMetrics(Engine):
     """Single node; a cluster's insert and select speak the same."""
 
     name = package = "victoria-metrics"
+    options = ("-retentionPeriod=1y", "-dedup.minScrapeInterval=1ms")
+    """As docs/scale.md says: what is sent again is kept once."""
 
     def settle(self) -> None:
         httpx.get(f"{self.url}/internal/force_flush", timeout=10).raise_for_status()
 
     def _arguments(self, folder: Path, address: str) -> list[str]:
-        return [f"-storageDataPath={folder / 'data'}", f"-httpListenAddr={address}", "-retentionPeriod=1y"]
+        return [f"-storageDataPath={folder / 'data'}", f"-httpListenAddr={address}", *self.options]
 
 
 class Prometheus(Engine):
     """The server as a receiver: its storage is the one inside Mimir and Thanos."""
 
     name = package = "prometheus"
+    late_hours = 73
+    """How late samples may be; 0 is how it comes."""
 
     def _arguments(self, folder: Path, address: str) -> list[str]:
         configuration = folder / "prometheus.yml"
-        late = "storage: {tsdb: {out_of_order_time_window: 73h}}\n"
+        late = f"storage: {{tsdb: {{out_of_order_time_window: {self.late_hours}h}}}}\n"
         configuration.write_text(late + "global: {scrape_interval: 1h}\n", encoding="utf-8")
         command = ["--web.enable-remote-write-receiver", f"--config.file={configuration}"]
         return [*command, f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address={address}"]

@@ -17,6 +17,8 @@ _WRITE_HEADERS: Final = {
     "Content-Encoding": "snappy",
     "X-Prometheus-Remote-Write-Version": "0.1.0",
 }
+_NOTHING: Final = b"\x00"
+"""A request without series, compressed: whoever receives remote-write accepts it."""
 _WRITE_PATIENCE: Final = httpx.Timeout(20, connect=2)
 _QUERY_PATIENCE: Final = httpx.Timeout(5, connect=1)
 
@@ -38,11 +40,14 @@ class Client:
 
     def write(self, body: bytes) -> None:
         """Returns when the engine has said that it has the samples."""
-        answer = self._post(self._addresses.write, _WRITE_PATIENCE, content=body, headers=_WRITE_HEADERS)
-        if answer.status_code in REFUSALS:
+        answer = self._write(body)
+        if answer.status_code in REFUSALS and self._write(_NOTHING).is_success:
             raise EngineRefused(f"the engine answered {answer.status_code}: {answer.text.strip()[:300]}")
-        if not answer.is_success:  # also 401 and 404: the address is wrong, not the samples
+        if not answer.is_success:  # also 401 and 404, or not even nothing is taken: the address is wrong
             raise self._away(f"answered {answer.status_code} to remote-write: {answer.text.strip()[:300]}")
+
+    def _write(self, body: bytes) -> httpx.Response:
+        return self._post(self._addresses.write, _WRITE_PATIENCE, content=body, headers=_WRITE_HEADERS)
 
     def query(self, selector: str, second: int, seconds: int) -> list[dict[str, Any]]:
         """Raw samples of the `seconds` before an instant: the matrix of a range selector, as the API gives it."""
