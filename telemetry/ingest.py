@@ -13,6 +13,8 @@ from psycopg_pool import PoolTimeout
 
 from telemetry import dead_letters, live, partitions, states, storage
 from telemetry.batch import Batch, CorruptBatch, decode
+from telemetry.store import raw_store
+from telemetry.store.client import EngineAway
 from telemetry.stream import Drain, Entry, connect
 
 logger = logging.getLogger("telemetry.ingest")
@@ -37,7 +39,7 @@ def drain_of(shard: int) -> Drain:
 def drain_shard(shard: int) -> int:
     """Store what the shard's stream holds until it stays empty for a moment. Returns the entries stored.
 
-    When Postgres is away this ends and leaves everything in the stream; beat wakes it again.
+    When Postgres or the samples' engine is away this ends and leaves everything in the stream; beat wakes it again.
     """
     drain_of.cache_clear()  # a fresh reader looks at what a dead predecessor left unacknowledged
     drain, stored, until = drain_of(shard), 0, time.monotonic() + MAX_SECONDS
@@ -93,7 +95,7 @@ def _store(drain: Drain, entries: list[Entry], shard: int) -> set[int]:
     if not readable:
         return set()
     try:
-        touched = storage.write([batch for _, batch in readable], shard)
+        touched = _write(readable, shard)
     except _AWAY:
         raise
     except (DatabaseError, ValueError, IndexError, KeyError) as error:
@@ -103,6 +105,23 @@ def _store(drain: Drain, entries: list[Entry], shard: int) -> set[int]:
         return _one_by_one(drain, readable, shard)
     drain.remove([entry for entry, _ in readable])
     return touched
+
+
+_unsent: dict[int, tuple[list[bytes], storage.Written]] = {}
+"""By shard: the entries that Postgres has and the raw store did not take, and what of them is left to hand over."""
+
+
+def _write(readable: list[tuple[Entry, Batch]], shard: int) -> set[int]:
+    """As storage.write; while an engine is away, what Postgres has already is not written there again and again."""
+    ids = [entry.id for entry, _ in readable]
+    known, left = _unsent.pop(shard, ([], None))
+    written = left if left and known == ids else storage.commit([batch for _, batch in readable], shard)
+    try:
+        raw_store().take(written.wide, written.other)
+    except EngineAway:
+        _unsent[shard] = ids, written
+        raise
+    return written.touched
 
 
 def _decode(drain: Drain, entries: list[Entry]) -> list[tuple[Entry, Batch]]:

@@ -12,11 +12,12 @@ import numpy.typing as npt
 from django.conf import settings
 from django.db import connection
 
-from telemetry import chunks, raw
+from telemetry import chunks
 from telemetry.bucketing import LOOKBACK_SECONDS, bucket
 from telemetry.catalogue import BY_NAME, Column, Kind, Shape
 from telemetry.chunks import Buckets
 from telemetry.readings import Energy, History, Series
+from telemetry.store import raw_store
 from telemetry.tables import ROLLUP_TABLES
 
 MAX_BUCKETS: Final = 5_000
@@ -113,7 +114,7 @@ def _from_raw(
 ) -> dict[tuple[int, int], Buckets]:
     found = {}
     lookback = LOOKBACK_SECONDS if any(column.shape is Shape.COUNTER for column in columns) else 0
-    rows = raw.read(kind, [node_id], columns, first - lookback, first + slots * step, list(subjects))
+    rows = raw_store().read(kind, [node_id], columns, first - lookback, first + slots * step, list(subjects))
     for subject, mine in rows.by_subject():
         for i, column in enumerate(columns):
             values = mine.values[:, i]
@@ -126,7 +127,7 @@ def _from_raw(
 def _raw_history(
     node_id: int, kind: Kind, columns: list[Column], start: datetime, end: datetime, subjects: dict[int, str]
 ) -> History:
-    found = raw.read(kind, [node_id], columns, start.timestamp(), end.timestamp(), list(subjects))
+    found = raw_store().read(kind, [node_id], columns, start.timestamp(), end.timestamp(), list(subjects))
     instants, rows = np.unique(found.at_ms), dict(found.by_subject())
     series = []
     for subject, name in subjects.items():

@@ -8,6 +8,7 @@ and the same sample again changes nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -16,27 +17,44 @@ from django.db import connection, transaction
 from telemetry import copying, latest, registry
 from telemetry.batch import Batch
 from telemetry.catalogue import COLUMNS, Kind, Shape
+from telemetry.store import raw_store
 from telemetry.tables import OTHER_TABLE, SAMPLE_TABLES
-from telemetry.widening import Rows, Samples, gather, others, widen
+from telemetry.widening import NO_OTHERS, Others, Rows, gather, others, widen
 
 HOUR_MS: Final = 3_600_000
 _LOCK_FAMILY: Final = 7_301
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What Postgres has committed: for the raw store to take, and the ids of the nodes that were touched."""
+
+    wide: list[Rows]
+    other: Others
+    touched: set[int]
+
+
 def write(batches: Sequence[Batch], shard: int) -> set[int]:
-    """Store everything or nothing. Returns the ids of the nodes that were touched.
+    """`commit`, and hand it to the raw store. Returns the ids of the nodes that were touched."""
+    written = commit(batches, shard)
+    raw_store().take(written.wide, written.other)
+    return written.touched
+
+
+def commit(batches: Sequence[Batch], shard: int) -> Written:
+    """Store everything or nothing in Postgres. The caller sees to it that the raw store takes it too.
 
     The advisory lock makes writers of one shard take turns, which keeps latest values moving forward
     only. Repeating a call is harmless.
     """
     try:
-        return _write(batches, shard)
+        return _commit(batches, shard)
     except BaseException:
         registry.forget()  # it may remember ids that were rolled back
         raise
 
 
-def _write(batches: Sequence[Batch], shard: int) -> set[int]:
+def _commit(batches: Sequence[Batch], shard: int) -> Written:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK_FAMILY, shard])
         samples = gather(batches)
@@ -44,9 +62,10 @@ def _write(batches: Sequence[Batch], shard: int) -> set[int]:
         for rows in wide:
             _merge(cursor, rows)
             latest.advance(cursor, rows)
-        _write_other(cursor, samples)
+        other = others(samples)
+        _write_other(cursor, other)
         _mark_dirty(cursor, wide)
-    return {batch.node_id for batch in batches}
+    return Written(wide, other, {batch.node_id for batch in batches})
 
 
 _KINDS: Final = frozenset(Kind)
@@ -57,6 +76,7 @@ def write_rows(rows: Rows) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         _merge(cursor, rows)
         latest.advance(cursor, rows)
+    raw_store().take([rows], NO_OTHERS)
 
 
 def _merge(cursor: Any, rows: Rows) -> None:
@@ -94,8 +114,8 @@ def _copy(cursor: Any, table: str, names: Sequence[str], body: bytes) -> None:
         copy.write(body)
 
 
-def _write_other(cursor: Any, samples: Samples) -> None:
-    nodes, series_ids, at_ms, values = others(samples)
+def _write_other(cursor: Any, other: Others) -> None:
+    nodes, series_ids, at_ms, values = other
     if not len(values):
         return
     keys = [(nodes, ">i4"), (series_ids, ">i8"), (copying.timestamps(at_ms), ">i8")]

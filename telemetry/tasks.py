@@ -38,7 +38,7 @@ def _drain(shard: int) -> bool:
     try:
         ingest.drain_shard(shard)
     except (OperationalError, InterfaceError, PoolTimeout) as error:
-        logger.warning("shard %s waits for the database, its entries stay in the stream: %s", shard, error)
+        logger.warning("shard %s cannot store, its entries stay in the stream: %s", shard, error)
         _note_failure(error)
         return False
     except RedisError as error:

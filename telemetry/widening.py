@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,11 @@ from telemetry.batch import OTHER, Batch, Layout
 from telemetry.catalogue import COLUMNS, Kind
 
 Ints = npt.NDArray[np.int64]
+Others = tuple[Ints, Ints, Ints, npt.NDArray[np.float64]]
+"""(node ids, series ids, milliseconds, values) of what is outside the catalogue."""
+
+_NOTHING: Final[Ints] = np.empty(0, np.int64)
+NO_OTHERS: Final[Others] = (_NOTHING, _NOTHING, _NOTHING, np.empty(0))
 
 _GRID_CELLS_PER_SAMPLE = 8
 """Up to this many cells per sample, marking cells in a grid is cheaper than sorting the samples."""
@@ -95,8 +101,8 @@ def widen(kind: Kind, samples: Samples) -> Rows:
     return Rows(kind, nodes[subject], subjects[subject], instants[instant], matrix, ended)
 
 
-def others(samples: Samples) -> tuple[Ints, Ints, Ints, npt.NDArray[np.float64]]:
-    """(node ids, series ids, milliseconds, values) of what is outside the catalogue, ends left out."""
+def others(samples: Samples) -> Others:
+    """What is outside the catalogue, ends left out."""
     series, at_ms, values = _of_kind(OTHER, samples)
     some = ~np.isnan(values)
     series = series[some]

@@ -69,6 +69,7 @@ _running: list[_Servers] = []
 def pytest_load_initial_conftests(args: list[str]) -> Generator[None, None, None]:
     """A wrapper, because pytest-django reads the settings in this same hook."""
     os.environ["XFRA_PROFILE"] = "test"
+    os.environ["SAMPLES_URL"] = ""  # tests start the engines that they need
     os.environ.setdefault("SECRET_KEY", "only-for-tests-" + "0123456789" * 5)
     if not all(name in os.environ for name in _ADDRESSES) and not _WITHOUT_SERVERS.intersection(args):
         _running.append(_Servers())

@@ -26,7 +26,8 @@ from xfra_portal.local.processes import is_alive
 from xfra_portal.local.state import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
-_NOT_INHERITED = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "SECRET_KEY", "XFRA_PROFILE", "XFRA_DATA_DIR")
+_SERVERS = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "SAMPLES_URL")
+_NOT_INHERITED = (*_SERVERS, "SECRET_KEY", "XFRA_PROFILE", "XFRA_DATA_DIR")
 
 
 def wait_for(is_so: Callable[[], Any], seconds: float = 10.0, what: str = "that") -> Any:

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Tags, register
 from django.core.checks import Warning as Caution
 
+from telemetry.store.addresses import Addresses
 from xfra_portal import environment
 
 
@@ -65,6 +66,22 @@ def ingest_has_room(**kwargs: Any) -> list[CheckMessage]:
                 "XFRA_RAW_RETENTION_HOURS is below 48: nodes may deliver samples 48 hours late.",
                 hint="Set XFRA_RAW_RETENTION_HOURS to 48 or more.",
                 id="xfra.E005",
+            )
+        ]
+    return []
+
+
+@register()
+def samples_have_an_address(**kwargs: Any) -> list[CheckMessage]:
+    try:
+        _ = Addresses.parse(settings.SAMPLES_URL) if settings.SAMPLES_URL else None
+    except ValueError as error:
+        return [
+            Error(
+                f"SAMPLES_URL cannot be used: {error}.",
+                hint="Leave it empty, or give the engine's base (http://host:8428), or its remote-write address and"
+                " the base of its query API with a space between; see docs/scale.md.",
+                id="xfra.E006",
             )
         ]
     return []

@@ -26,6 +26,7 @@ DATABASE_URL: Final[str] = env.str("DATABASE_URL", default="")
 DATABASE_OWNER_URL: Final[str] = env.str("DATABASE_OWNER_URL", default="")
 REDIS_URL: Final[str] = env.str("REDIS_URL", default="")
 INGEST_REDIS_URL: Final[str] = env.str("INGEST_REDIS_URL", default="") or REDIS_URL
+SAMPLES_URL: Final[str] = env.str("SAMPLES_URL", default="")
 ALLOWED_HOSTS: Final[list[str]] = env.list("ALLOWED_HOSTS", default=[])
 CSRF_TRUSTED_ORIGINS: Final[list[str]] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 EMAIL_URL: Final[str] = env.str("EMAIL_URL", default="consolemail://")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from telemetry.tables import OTHER_TABLE, SAMPLE_TABLES
@@ -25,14 +26,15 @@ _OPTIONS = ("--no-seed", "--no-simulator", "--crash-limit", "100")
 class Bench:
     """No demo: `nodes` are provisioned as for a load test. Its folder is short enough for Postgres' socket."""
 
-    def __init__(self, nodes: int) -> None:
+    def __init__(self, nodes: int, env: Mapping[str, str] | None = None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="xfra-bench-", dir="/tmp"))
         self.port = free_port()
+        self._env = env or {}
         self.stack = self._start()
         self.tokens = self._provision(nodes)
 
     def _start(self) -> Stack:
-        stack = Stack(*_OPTIONS, data_dir=self.folder / "data", port=self.port)
+        stack = Stack(*_OPTIONS, data_dir=self.folder / "data", port=self.port, env=self._env)
         try:
             return stack.wait_started()
         except BaseException:

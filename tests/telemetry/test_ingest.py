@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from django.db import OperationalError, connection, connections
 from homes.models import Gpu, Node
 from telemetry import ingest, live, partitions, storage, tasks
 from telemetry.appending import Appender
-from telemetry.batch import encode
+from telemetry.batch import Batch, encode
 from telemetry.catalogue import COLUMNS, Kind
 from telemetry.models import NodeStatusRow
 from telemetry.stream import DEAD_LETTERS, GROUP, Drain, Keys, StreamFull, shard_of
@@ -183,7 +183,7 @@ def test_a_failed_commit_acknowledges_nothing(
     append(encode(batch(node.pk, gpu(0, "DCGM_FI_DEV_GPU_TEMP", [(AT, 50.0)], node.hostname))), sound(node, 2))
 
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "_write", _then_fail(storage._write, OperationalError("connection lost")))
+        patch.setattr(storage, "_commit", _then_fail(storage._commit, OperationalError("connection lost")))
         with pytest.raises(OperationalError):
             ingest.drain_shard(SHARD)
     assert (entries(ingest_redis), pending(ingest_redis)) == (2, 2)
@@ -235,14 +235,14 @@ def test_the_task_waits_for_a_database_that_comes_back(
 ) -> None:
     append(sound(node, 1))
     monkeypatch.setattr(tasks, "PAUSE_SECONDS", 0.01)
-    real, failures = storage._write, iter([OperationalError("away"), OperationalError("still away")])
+    real, failures = storage._commit, iter([OperationalError("away"), OperationalError("still away")])
 
     def write(*args: object) -> object:
         if error := next(failures, None):
             raise error
         return real(*args)
 
-    monkeypatch.setattr(storage, "_write", write)
+    monkeypatch.setattr(storage, "_commit", write)
     tasks.drain(SHARD)
     assert seconds_stored(node) == {1}
     assert_empty(ingest_redis)
@@ -318,8 +318,13 @@ def test_a_thousand_small_bodies_cost_a_few_transactions(
     ingest_redis: redis.Redis, node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = []
-    real = storage._write
-    monkeypatch.setattr(storage, "_write", lambda batches, shard: (calls.append(len(batches)), real(batches, shard))[1])
+    real = storage._commit
+
+    def counted(batches: Sequence[Batch], shard: int) -> storage.Written:
+        calls.append(len(batches))
+        return real(batches, shard)
+
+    monkeypatch.setattr(storage, "_commit", counted)
     append(*(sound(node, second) for second in range(-500, 500)))
     assert ingest.drain_shard(SHARD) == 1000
     assert len(calls) <= 3

@@ -40,8 +40,10 @@ CELLS = st.one_of(
     st.just(float("nan")),
     st.sampled_from(PLAIN),
     st.integers(-(10**6), 10**6).map(lambda n: n / 1000),
-    st.floats(allow_nan=False, allow_infinity=True),
+    st.floats(allow_nan=False, allow_infinity=True, width=32),
 )
+"""What both a gauge (float32) and a counter (float64) can hold; wider floats are in WIDE."""
+WIDE = st.one_of(CELLS, st.floats(allow_nan=False, allow_infinity=True))
 
 
 @st.composite
@@ -51,8 +53,9 @@ def rows_of_an_hour(draw: Any) -> tuple[Kind, RawRows]:
     subject, at = zip(*sorted(keys), strict=True)
     values = np.full((len(keys), len(COLUMNS[kind])), np.nan)
     for column in draw(st.lists(st.sampled_from(COLUMNS[kind]), max_size=4)):
-        some = draw(st.lists(CELLS, min_size=len(keys), max_size=len(keys)))
-        values[:, column.code] = np.array(some, np.float64 if column.shape is Shape.COUNTER else np.float32)
+        cells, width = (WIDE, np.float64) if column.shape is Shape.COUNTER else (CELLS, np.float32)
+        some = draw(st.lists(cells, min_size=len(keys), max_size=len(keys)))
+        values[:, column.code] = np.array(some, width)
     return kind, RawRows(np.full(len(keys), 7), np.array(subject), np.array(at), values)
 
 
