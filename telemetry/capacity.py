@@ -1,7 +1,7 @@
 """What a fleet needs: arithmetic over figures that were measured. Pure.
 
-The figures below are of `make bench` on a machine with 2 cores and of the simulator's nodes and history; `manage.py capacity
---measure` replaces those about storage by what the tables at hand say.
+The figures below are of `make bench` on a machine with 2 cores and of the simulator's nodes and history;
+`manage.py capacity --measure` replaces those about storage by what the tables at hand say.
 """
 
 from __future__ import annotations

@@ -54,8 +54,9 @@ def _per_sample(tables: Sequence[tuple[str, Sequence[str]]]) -> float | None:
                 " WHERE at >= %s AND at < %s",
                 [partition.start, partition.end],
             )
-            samples += int(cursor.fetchone()[0])
-        size += partition.bytes
+            found = int(cursor.fetchone()[0])
+        samples += found
+        size += partition.bytes if found else 0
     return size / samples if samples >= LEAST_SAMPLES else None
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from io import StringIO
 from typing import Any
 
-import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
@@ -15,8 +16,9 @@ from homes.models import Node
 from telemetry import capacity, measured_costs, rollups, storage
 from telemetry.batch import Batch
 from telemetry.capacity import Costs, Fleet, Kept, Part
+from telemetry.catalogue import Kind
 from telemetry.stream import shard_of
-from telemetry.tables import PARTITION_SECONDS
+from telemetry.tables import SAMPLE_TABLES
 from tests.telemetry.messages import batch, gpu, series
 from xfra_portal.management.commands import capacity as command
 
@@ -43,8 +45,8 @@ def test_a_fleet_by_hand() -> None:
         ("Postgres' log", None): 1 << 30,
     }
     assert capacity.cores(FLEET, COSTS) == 1  # 0.105 / 0.7
-    assert capacity.cores(replace(FLEET, nodes=10_000), COSTS) == 15
-    assert capacity.cores(replace(FLEET, nodes=10_001), COSTS) == 16
+    assert capacity.cores(replace(FLEET, nodes=9_990), COSTS) == 15
+    assert capacity.cores(replace(FLEET, nodes=10_010), COSTS) == 16
     assert capacity.stream_bytes(FLEET, COSTS, 60) == 15_000 * 10 * 60
     assert capacity.redis_bytes(1000, 24, 0.5) == 2 * (1024 + capacity.REDIS_BASE_BYTES)
     assert capacity.bits_per_second(FLEET, COSTS.wire) == 15_000 * 30 * 8
@@ -54,7 +56,9 @@ def test_a_fleet_by_hand() -> None:
 
 def test_a_slow_fleet_has_no_more_buckets_than_samples() -> None:
     slow = replace(FLEET, interval_seconds=300, other_series=0)
-    buckets = {part.resolution_seconds: part.items for part in capacity.disk(slow, KEPT, COSTS) if part.name == "rollup"}
+    buckets = {
+        part.resolution_seconds: part.items for part in capacity.disk(slow, KEPT, COSTS) if part.name == "rollup"
+    }
     assert buckets == {60: 70_000 * 21 * 288, 900: 70_000 * 428 * 96, 3600: 70_000 * 4014 * 24}
 
 
@@ -88,25 +92,47 @@ def test_the_command_says_it(settings: Any) -> None:
             said(**wrong)
 
 
-AT = 1_800_000_000_000  # in a partition of its own
+AT = (int(time.time()) // DAY * DAY - DAY // 2) * 1000
+"""Yesterday noon: far from a border of partitions."""
 SECONDS = 1200
+GPUS, METRICS = 16, ("GPU_TEMP_CELSIUS", "BOARD_POWER_WATTS", "MEMORY_TEMP_CELSIUS")
+SAMPLES = GPUS * len(METRICS) * SECONDS + 1
+BUCKETS = GPUS * len(METRICS) * SECONDS // 60 + 1
 
 
-def _much(node: Node, now: float) -> Batch:
+def much(node: Node) -> Batch:
     instants = [AT + 1000 * second for second in range(SECONDS)]
-    values = np.random.default_rng(1).random((60, SECONDS)).round(3)
-    metrics = ("GPU_TEMP_CELSIUS", "BOARD_POWER_WATTS", "SM_CLOCK_HERTZ")
     parts = [
-        gpu(slot, f"DCGM_FI_DEV_{metric}", zip(instants, values[3 * slot + n].tolist(), strict=True), node.hostname)
-        for slot in range(16)
-        for n, metric in enumerate(metrics)
+        gpu(slot, f"DCGM_FI_DEV_{name}", [(at, float(at // 1000 % (50 + slot))) for at in instants], node.hostname)
+        for slot in range(GPUS)
+        for name in METRICS
     ]
-    return batch(node.pk, *parts, series("xfra_sound_decibels", [(AT, 40.0)]), now=now)
+    return batch(node.pk, *parts, series("xfra_sound_decibels", [(AT, 40.0)]))
 
 
+def weight(table: str, second: int) -> int:
+    """What Postgres says of the table's partition that begins then."""
+    return weight_of(f"{table}_{datetime.fromtimestamp(second, UTC):%Y%m%d}")
+
+
+def weight_of(table: str) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_total_relation_size(%s)", [table])
+        return int(cursor.fetchone()[0])
+
+
+@pytest.mark.usefixtures("system")
 def test_what_is_measured_is_what_the_tables_weigh(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = AT / 1000 + SECONDS
-    monkeypatch.setattr(measured_costs, "LEAST_SAMPLES", 16 * 3 * SECONDS // 60)
-    for table in PARTITION_SECONDS:
-        command.measured_costs.partitions_for_test = None if False else None
-    storage.write([_much(node, now)], shard_of(node.pk))
+    costs, missing = measured_costs.measure(COSTS)
+    assert (costs, len(missing)) == (COSTS, 6), "nothing is said of empty tables"
+    storage.write([much(node)], shard_of(node.pk))
+    rollups.roll_up_dirty()
+    monkeypatch.setattr(measured_costs, "LEAST_SAMPLES", BUCKETS)
+    costs, missing = measured_costs.measure(COSTS)
+    assert missing == ["other", "rollup of 900 s", "rollup of 3600 s"]
+    day, week = (AT // 1000 // span * span for span in (DAY, 7 * DAY))
+    raw = weight(SAMPLE_TABLES[Kind.GPU], day) + weight(SAMPLE_TABLES[Kind.NODE], day)
+    assert costs.raw * SAMPLES == pytest.approx(raw)
+    assert costs.bucket[60] * BUCKETS == pytest.approx(weight("telemetry_rollup_1m", week))
+    assert (costs.other, costs.bucket[900]) == (COSTS.other, COSTS.bucket[900])
+    assert costs.latest == weight_of("telemetry_latest")
