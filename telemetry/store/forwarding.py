@@ -29,9 +29,6 @@ _FIRST_MS, _LAST_MS = 1 << 35, (1 << 42) - 1
 _OTHERS_LIMIT: Final = 500_000
 _others: dict[int, bytes] = {}
 
-Message = tuple[bytes, bytes, bytes]
-"""A TimeSeries of the request: head and first labels, further labels, samples."""
-
 
 def bodies(wide: Sequence[Rows], other: Others) -> Iterator[bytes]:
     """Compressed requests of about BODY_BYTES each, none when there are no samples.
@@ -41,8 +38,8 @@ def bodies(wide: Sequence[Rows], other: Others) -> Iterator[bytes]:
     held: list[bytes] = []
     size = 0
     for message in _messages(wide, other):
-        held += message
-        size += sum(map(len, message))
+        held.append(message)
+        size += len(message)
         if size >= BODY_BYTES:
             yield _compress(held)
             held, size = [], 0
@@ -54,13 +51,13 @@ def _compress(parts: list[bytes]) -> bytes:
     return bytes(cramjam.snappy.compress_raw(b"".join(parts)))
 
 
-def _messages(wide: Sequence[Rows], other: Others) -> Iterator[Message]:
+def _messages(wide: Sequence[Rows], other: Others) -> Iterator[bytes]:
     for rows in wide:
         yield from _of_rows(rows)
     yield from _of_others(other)
 
 
-def _of_rows(rows: Rows) -> Iterator[Message]:
+def _of_rows(rows: Rows) -> Iterator[bytes]:
     new = np.flatnonzero(np.diff(rows.node_ids << 32 | rows.subject_ids, prepend=-1))
     about = _subject_labels(rows.kind, rows.node_ids[new].tolist(), rows.subject_ids[new].tolist())
     subject = np.repeat(np.arange(len(new)), np.diff(new, append=len(rows.at_ms)))
@@ -72,19 +69,19 @@ def _of_rows(rows: Rows) -> Iterator[Message]:
 
 def _of_matrix(
     metrics: Sequence[bytes], about: Sequence[bytes], subject: Ints, at_ms: Ints, values: Floats
-) -> Iterator[Message]:
-    """One message for each subject and column that has values; rows are sorted by subject and instant."""
+) -> Iterator[bytes]:
+    """One TimeSeries for each subject and column that has values; rows are sorted by subject and instant."""
     row, column = np.nonzero(~np.isnan(values))
     series = subject[row] * len(metrics) + column
     order = np.argsort(series, kind="stable")
     row, column, series = row[order], column[order], series[order]
     for key, samples in _split(series, at_ms[row], values[row, column]):
         which, code = divmod(key, len(metrics))
-        first, rest = metrics[code], about[which]
-        yield _head(len(first) + len(rest) + len(samples)) + first, rest, samples
+        content = metrics[code] + about[which] + samples
+        yield _head(len(content)) + content
 
 
-def _of_others(other: Others) -> Iterator[Message]:
+def _of_others(other: Others) -> Iterator[bytes]:
     _, series_ids, at_ms, values = other
     order = np.lexsort((at_ms, series_ids))
     series_ids, at_ms, values = series_ids[order], at_ms[order], values[order]
@@ -92,7 +89,8 @@ def _of_others(other: Others) -> Iterator[Message]:
     last = np.append((np.diff(series_ids) != 0) | (np.diff(at_ms) != 0), True)[: len(values)]
     labels = _other_labels(np.unique(series_ids).tolist())
     for key, samples in _split(series_ids[last], at_ms[last], values[last]):
-        yield _head(len(labels[key]) + len(samples)), labels[key], samples
+        content = labels[key] + samples
+        yield _head(len(content)) + content
 
 
 def _split(series: Ints, at_ms: Ints, values: Floats) -> Iterator[tuple[int, bytes]]:
@@ -100,10 +98,8 @@ def _split(series: Ints, at_ms: Ints, values: Floats) -> Iterator[tuple[int, byt
     encoded = _samples(at_ms, values)
     starts = np.flatnonzero(np.diff(series, prepend=-1))
     ends = np.append(starts[1:], len(series)) * SAMPLE_BYTES
-    for key, begin, end in zip(
-        series[starts].tolist(), (starts * SAMPLE_BYTES).tolist(), ends[: len(starts)].tolist(), strict=True
-    ):
-        yield key, encoded[begin:end]
+    places = (starts * SAMPLE_BYTES).tolist(), ends[: len(starts)].tolist()
+    return ((key, encoded[begin:end]) for key, begin, end in zip(series[starts].tolist(), *places, strict=True))
 
 
 def _samples(at_ms: Ints, values: Floats) -> bytes:

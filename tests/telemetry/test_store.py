@@ -11,10 +11,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from typing import Any
 
 import numpy as np
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connection
 
 from homes.models import Gpu, Node
@@ -252,3 +254,30 @@ def test_other_families_are_forwarded_with_the_node_that_they_are_of(backend: Ba
     assert (labels["instance"], labels["exported_node"]) == ("a:9100", "99")
     (labels,) = backend.engine.labels_of(f"U__system_2e_cpu_2e_time{{{mine}}}")
     assert labels["U__cpu_2e_mode"] == "user"
+
+
+def test_a_new_engine_is_handed_what_postgres_has(backend: Backend, node: Node, settings: Any) -> None:
+    """Samples from before the setting was made, of every kind, at once with what was stored since."""
+    settings.SAMPLES_URL = ""
+    before = AT - 5 * 3_600_000
+    for at in (before, AT):
+        write(
+            node,
+            gpu(4, JOULES, [(at, 1 / 3)], node.hostname),
+            series("xfra_sound_decibels", [(at, 40.5)]),
+            series("xfra_circuit_power_watts", [(at, 7.0)], circuit="oven"),
+            series("node_load1", [(at, 0.25)]),
+        )
+    if backend.engine is None:
+        with pytest.raises(CommandError, match="there is no engine"):
+            call_command("refill_engine")
+        return
+    settings.SAMPLES_URL = backend.engine.url
+    for _ in range(2):
+        call_command("refill_engine", hours=6, stdout=StringIO())
+    only_in_the_engine(backend, node)
+    for kind, value in ((Kind.GPU, 1 / 3), (Kind.NODE, 40.5), (Kind.CIRCUIT, 7.0)):
+        name = {Kind.GPU: "energy_joules", Kind.NODE: "sound_decibels", Kind.CIRCUIT: "power_watts"}[kind]
+        found = read(node, kind, name, first=before)
+        assert (found.at_ms.tolist(), found.values[:, 0].tolist()) == ([before, AT], [value, value])
+    assert backend.engine.count(f'node_load1{{node="{node.pk}"}}') == 2

@@ -1,0 +1,106 @@
+"""What samples and buckets cost in the tables at hand: of each table its largest partition is weighed and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
+
+from django.db import connection
+
+from telemetry import chunks
+from telemetry.capacity import Costs
+from telemetry.catalogue import COLUMNS, Kind
+from telemetry.tables import OTHER_TABLE, PARTITION_SECONDS, ROLLUP_TABLES, SAMPLE_TABLES
+
+LEAST_SAMPLES: Final = 50_000
+"""Below so many samples, or buckets, what a table weighs is mostly what an empty one does."""
+_CHUNKS_LOOKED_INTO: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Partition:
+    bytes: int
+    start: datetime
+    end: datetime
+
+
+def measure(costs: Costs) -> tuple[Costs, list[str]]:
+    """`costs` with what could be measured here, and the names of what could not for want of data."""
+    weighed = {
+        "raw": _per_sample([(table, [c.name for c in COLUMNS[kind]]) for kind, table in SAMPLE_TABLES.items()]),
+        "other": _per_sample([(OTHER_TABLE, ["value"])]),
+        "latest": _latest(),
+    }
+    buckets = {resolution: _per_bucket(table) for resolution, table in ROLLUP_TABLES.items()}
+    missing = [name for name, found in weighed.items() if found is None]
+    missing += [f"rollup of {resolution} s" for resolution, found in buckets.items() if found is None]
+    known = {name: found for name, found in weighed.items() if found is not None}
+    bucket = {resolution: found or costs.bucket[resolution] for resolution, found in buckets.items()}
+    return replace(costs, bucket=bucket, **known), missing
+
+
+def _per_sample(tables: Sequence[tuple[str, Sequence[str]]]) -> float | None:
+    """Bytes for each value in these tables together."""
+    size = samples = 0
+    for table, columns in tables:
+        partition = _largest(table)
+        if partition is None:
+            continue
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT coalesce(sum(num_nonnulls({', '.join(columns)})), 0) FROM {table}"  # noqa: S608
+                " WHERE at >= %s AND at < %s",
+                [partition.start, partition.end],
+            )
+            found = int(cursor.fetchone()[0])
+        samples += found
+        size += partition.bytes if found else 0
+    return size / samples if samples >= LEAST_SAMPLES else None
+
+
+def _per_bucket(table: str) -> float | None:
+    """Bytes for each bucket of a series, from how many buckets some chunks hold."""
+    partition = _largest(table)
+    if partition is None:
+        return None
+    where, span = f"FROM {table} WHERE at >= %s AND at < %s", [partition.start, partition.end]
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT count(*) {where}", span)
+        rows = int(cursor.fetchone()[0])
+        cursor.execute(f"SELECT kind, body {where} ORDER BY random() LIMIT %s", [*span, _CHUNKS_LOOKED_INTO])
+        found = cursor.fetchall()
+    held = sum(_buckets(Kind(kind), bytes(body)) for kind, body in found)
+    buckets = held / len(found) * rows if found else 0
+    return partition.bytes / buckets if buckets >= LEAST_SAMPLES else None
+
+
+def _buckets(kind: Kind, body: bytes) -> int:
+    """How many buckets of how many series have a value."""
+    return sum(int((held.count > 0).sum()) for held in chunks.decode(kind, body).grid.values())
+
+
+def _latest() -> float | None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(DISTINCT node_id), pg_total_relation_size('telemetry_latest') FROM telemetry_latest"
+        )
+        nodes, weight = cursor.fetchone()
+    return float(weight / nodes) if nodes else None
+
+
+def _largest(table: str) -> _Partition | None:
+    """Indexes and TOAST included. Partitions are named for the day on which they begin."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT right(inhrelid::regclass::text, 8), pg_total_relation_size(inhrelid) AS size FROM pg_inherits"
+            " WHERE inhparent = %s::regclass ORDER BY size DESC LIMIT 1",
+            [table],
+        )
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    start = datetime.strptime(row[0], "%Y%m%d").replace(tzinfo=UTC)
+    end = datetime.fromtimestamp(start.timestamp() + PARTITION_SECONDS[table], UTC)
+    return _Partition(int(row[1]), start, end)
