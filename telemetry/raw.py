@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from django.db import connection
 
+from telemetry import copying
 from telemetry.catalogue import Column, Kind, Shape
 from telemetry.copying import EPOCH_2000_US, HEADER, TRAILER
 from telemetry.tables import SAMPLE_TABLES
@@ -72,13 +72,9 @@ def read(
         where += " AND subject_id = ANY(%s)"
         arguments.append(list(subjects))
     table = SAMPLE_TABLES[kind]
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")  # Django prepares the connection on execute; copy alone would bypass that
-        query = f"COPY (SELECT node_id, subject_id, at, {values} FROM {table} WHERE {where}"  # noqa: S608
-        query += " ORDER BY node_id, subject_id, at) TO STDOUT (FORMAT BINARY)"
-        with cursor.copy(query, arguments) as copy:
-            body = b"".join(bytes(part) for part in copy)
-    return _parse(body, columns)
+    query = f"COPY (SELECT node_id, subject_id, at, {values} FROM {table} WHERE {where}"  # noqa: S608
+    query += " ORDER BY node_id, subject_id, at) TO STDOUT (FORMAT BINARY)"
+    return _parse(copying.copy_out(query, arguments), columns)
 
 
 def _parse(body: bytes, columns: Sequence[Column]) -> RawRows:
