@@ -27,11 +27,12 @@ SHARE: Final = 0.95
 class ReadOptions:
     nodes: int = 1000
     rounds: int = 30
+    days: int = 30
 
     @property
     def minutes_ahead(self) -> float:
         """For how long after it was begun there is data: making it and timing take about as long."""
-        return 5 + self.nodes / 100
+        return 8 + self.nodes / 80
 
 
 def measure(folder: Path, options: ReadOptions, say: Progress) -> list[str]:
@@ -43,7 +44,7 @@ def measure(folder: Path, options: ReadOptions, say: Progress) -> list[str]:
     say(f"reads: starting the portal with {options.nodes} nodes")
     try:
         portal.start(options.nodes)
-        for line in _lines(portal, "bench.read_data", f"{options.minutes_ahead}"):
+        for line in _lines(portal, "bench.read_data", f"{options.minutes_ahead}", f"{options.days}"):
             say(f"reads: {line}")
         sizes = portal.tables()
         say(f"reads: {options.rounds} rounds of every read")
@@ -74,8 +75,8 @@ def section(options: ReadOptions, found: Sequence[Mapping[str, Any]], sizes: Map
     return [
         "## Reads",
         "",
-        f"{options.nodes} nodes with 1 h of raw samples every 5 s, a day of minutes, 30 days of quarter-hours (of GPUs"
-        f" one day, which no page reads) and of hours; GB of the largest tables: {held}. Each of"
+        f"{options.nodes} nodes with 1 h of raw samples every 5 s, a day of minutes, {options.days} days of quarters"
+        f" of an hour (of GPUs one day, which no page reads) and of hours; GB of the largest tables: {held}. Each of"
         f" {options.rounds} rounds looks at another node. First the function that a page calls, on behalf of whoever"
         " looks; then the whole page or answer over HTTP.",
         "",

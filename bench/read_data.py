@@ -1,8 +1,8 @@
-"""The data set of the reads part, made beside a running portal: `python -m bench.read_data MINUTES` in its environment.
+"""The data set of the reads part: `python -m bench.read_data MINUTES DAYS` in a running portal's environment.
 
 A few nodes live through the past with the simulator and are stored by the real writer; every other node gets a copy
 of one of them, made inside Postgres. Chunks hold the ids of their subjects right after their head, so those are put
-in place of the template's. MINUTES is for how long after now there is data: the reads are timed when this is done.
+in place of the template's. DAYS of it lie before now, and MINUTES after: the reads are timed when this is done.
 """
 
 from __future__ import annotations
@@ -45,7 +45,6 @@ TEMPLATES: Final = 4
 RAW_MINUTES: Final = 60
 RAW_STEP_SECONDS: Final = 5
 FINE_DAYS: Final = 1
-DAYS: Final = 30
 Cursor = psycopg.Cursor[Any]
 _SEED: Final = 11
 _SLICE: Final = timedelta(minutes=5)
@@ -65,18 +64,18 @@ def _places(nodes: Sequence[Node]) -> None:
     Home.objects.bulk_update([node.home for node in nodes], ["site_group", "feeder", "utility"], batch_size=500)
 
 
-def _live_through(nodes: Sequence[Node], until: datetime, minutes: float) -> None:
+def _live_through(nodes: Sequence[Node], until: datetime, minutes: float, days: int) -> None:
     """The templates' past, by way of the simulator and the writer of demo data."""
-    start = until - timedelta(days=DAYS, minutes=minutes)
+    start = until - timedelta(days=days, minutes=minutes)
     hostnames = [node.hostname for node in nodes]
     gpus = [[gpu.pk for gpu in register_gpus(node, gpu_uuids(node.hostname, _SEED), "bench", start)] for node in nodes]
     backfill = Backfill([node.pk for node in nodes], np.array(gpus, np.int64), GPUS_PER_NODE)
-    fleet = Fleet(profiles_for(hostnames, _SEED), _SEED, start, default_scenario(hostnames, until, _SEED, DAYS))
+    fleet = Fleet(profiles_for(hostnames, _SEED), _SEED, start, default_scenario(hostnames, until, _SEED, days))
     for block in generate_history(
         fleet,
         int(until.timestamp() * 1000),
-        days=DAYS + minutes / 1440,
-        fine_days=FINE_DAYS + minutes / 1440,
+        days=days + minutes / 1440,
+        fine_days=min(FINE_DAYS, days) + minutes / 1440,
         raw_minutes=RAW_MINUTES + minutes,
         raw_step_seconds=RAW_STEP_SECONDS,
         coarse_step_seconds=180,
@@ -247,13 +246,13 @@ def _subject_ids(kind: Kind) -> dict[int, list[int]]:
 
 
 def main() -> None:
-    began, minutes = time.monotonic(), float(sys.argv[1])
+    began, minutes, days = time.monotonic(), float(sys.argv[1]), int(sys.argv[2])
     until = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=minutes)
     nodes = list(Node.objects.select_related("home").order_by("hostname"))
     _places(nodes)
     templates = nodes[:TEMPLATES]
-    _live_through(templates, until, minutes)
-    _say(f"{len(templates)} nodes have lived through {DAYS} days, {time.monotonic() - began:.0f} s")
+    _live_through(templates, until, minutes, days)
+    _say(f"{len(templates)} nodes have lived through {days} days, {time.monotonic() - began:.0f} s")
     pairs = {node.pk: templates[i % len(templates)].pk for i, node in enumerate(nodes)}
     _copy(list(pairs.items()), until - timedelta(minutes=RAW_MINUTES + minutes), until + _SLICE)
     copies = {copy: source for copy, source in pairs.items() if copy != source}

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
 import django
@@ -32,6 +32,7 @@ from homes.calendar import midnight, month_start  # noqa: E402
 from homes.models import Membership, Node, OperatorRole, User  # noqa: E402
 from telemetry import latest, live, reads, states  # noqa: E402
 from telemetry.catalogue import COLUMNS, Kind  # noqa: E402
+from telemetry.views import fleet as fleet_view  # noqa: E402
 from telemetry.views.node import LANES  # noqa: E402
 from telemetry.views.node import RANGES as NODE_RANGES  # noqa: E402
 from xfra_portal.api.homes import PowerHistory  # noqa: E402
@@ -42,6 +43,14 @@ OPERATORS: Final = 8
 """So many take turns, because one person may make only so many requests a minute."""
 
 _KINDS: Final = {"node": Kind.NODE, "gpu": Kind.GPU}
+_AGGREGATES: Final = (
+    "function=sum&by=utility",
+    "kind=gpu&metric=temperature_celsius&function=quantile&quantile=0.99&by=state",
+    "kind=gpu&metric=power_watts&function=top",
+    "function=sum&by=site_group&start=-24h&step=3600",
+    "kind=gpu&metric=power_watts&function=avg&start=-24h&step=3600",
+    "function=sum&start=-30d&step=86400",
+)
 _HOME_CHARTS: Final[dict[str, tuple[str, list[Sequence[str]]]]] = {
     "Electricity": ("power", [PowerHistory.default]),
     "Internet": (
@@ -144,9 +153,12 @@ def of_homeowners() -> Iterator[Read]:
 
 def of_operators(node_ids: list[int]) -> Iterator[Read]:
     yield Read("Fleet", "page", path=lambda at: "/fleet/")
+    yield Read("Fleet", "every node with its home and line", lambda at: list(fleet_view.nodes_of(at.person)))
     yield Read("Fleet", "glances of every node", lambda at: reads.glances(node_ids, at.now))
     yield Read("Fleet", "API: fleet, live.publish's payload", _fleet_payload, lambda at: "/api/v1/fleet")
     yield Read("Fleet", "API: nodes, a page", path=lambda at: "/api/v1/nodes?page_size=200")
+    for query in _AGGREGATES:
+        yield Read("Fleet", f"API: aggregate {query}", path=partial(_aggregate, query))
     yield Read("Node", "page", path=lambda at: f"/fleet/nodes/{at.node.hostname}/")
     yield Read("Node", "latest values", lambda at: reads.latest([at.node.pk]), lambda at: f"/api/v1/nodes/{at.node.pk}")
     yield Read(
@@ -165,6 +177,10 @@ def of_operators(node_ids: list[int]) -> Iterator[Read]:
                 _history(_KINDS[kind], tuple(metrics.split(",")), seconds),
                 _telemetry(kind, metrics, seconds),
             )
+
+
+def _aggregate(query: str, at: Look) -> str:
+    return f"/api/v1/fleet/aggregate?{query}"
 
 
 def _telemetry(kind: str, metrics: str, seconds: int) -> Callable[[Look], str]:

@@ -6,6 +6,7 @@ in a slot has no value there: never zero.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -64,6 +65,14 @@ def grouped(
         _spread(subjects, present, groups, 0),
         _spread(nodes, present, groups, 0),
     )
+
+
+def combine(function: Function, values: Sequence[float | None], quantile: float | None = None) -> float | None:
+    """One value of all those that are known; None when none is."""
+    column = np.array([np.nan if value is None else value for value in values], np.float64)[:, None]
+    alone = np.zeros(len(column), np.int64)
+    found = float(grouped(function, column, alone, alone, 1, quantile).values[0, 0])
+    return None if np.isnan(found) else found
 
 
 def _combined(function: Function, values: Floats, begins: Ints, count: Ints, quantile: float | None) -> Floats:

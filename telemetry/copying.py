@@ -58,6 +58,27 @@ def fetch(query: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
         return binary.execute(query.encode(), arguments, prepare=False, binary=True).fetchall()
 
 
+def copy_out(query: str, arguments: Sequence[Any]) -> bytes:
+    """The whole answer of a binary COPY ... TO STDOUT.
+
+    psycopg hands over a row at a time and looks for its turn at each: what has arrived already is taken at once.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    parts, ready = [], connection.connection.pgconn
+    with (
+        connection.wrap_database_errors,
+        psycopg.Cursor(connection.connection) as binary,
+        binary.copy(query.encode(), arguments) as copy,
+    ):
+        while part := copy.read():
+            parts.append(bytes(part))
+            # After the trailer there is nothing to take, and only psycopg knows how to end a COPY.
+            while not parts[-1].endswith(TRAILER) and (more := ready.get_copy_data(1))[0] > 0:
+                parts.append(bytes(more[1]))
+    return b"".join(parts)
+
+
 def _constant(rows: int, number: int, size: int) -> npt.NDArray[np.uint8]:
     return np.tile(np.frombuffer(number.to_bytes(size, "big"), np.uint8), (rows, 1))
 

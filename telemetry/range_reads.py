@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 from django.conf import settings
 from django.db import connection
 
-from telemetry import chunks
-from telemetry.bucketing import LOOKBACK_SECONDS, bucket
+from telemetry import chunks, copying
+from telemetry.bucketing import LOOKBACK_SECONDS, bucket_rows
 from telemetry.catalogue import BY_NAME, Column, Kind, Shape
 from telemetry.chunks import Buckets
 from telemetry.readings import Energy, History, Series
@@ -98,30 +98,28 @@ def _from_chunks(
     return fine if factor == 1 else {key: chunks.coarsen(held, factor) for key, held in fine.items()}
 
 
-def _chunk_rows(node_id: int, kind: Kind, source: int, start: int, end: int) -> list[tuple[int, bytes]]:
+def _chunk_rows(node_id: int, kind: Kind, source: int, start: int, end: int) -> list[tuple[Any, ...]]:
     """(start of chunk, body) of the chunks that overlap [start, end)."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT extract(epoch FROM at)::bigint, body FROM {ROLLUP_TABLES[source]}"  # noqa: S608
-            " WHERE node_id = %s AND kind = %s AND at >= %s AND at < %s",
-            [node_id, int(kind), _instant(chunks.chunk_start(source, start)), _instant(end)],
-        )
-        return [(begin, bytes(body)) for begin, body in cursor.fetchall()]
+    return copying.fetch(
+        f"SELECT extract(epoch FROM at)::bigint, body FROM {ROLLUP_TABLES[source]}"  # noqa: S608
+        " WHERE node_id = %s AND kind = %s AND at >= %s AND at < %s",
+        [node_id, int(kind), _instant(chunks.chunk_start(source, start)), _instant(end)],
+    )
 
 
 def _from_raw(
     node_id: int, kind: Kind, columns: list[Column], first: int, slots: int, step: int, subjects: dict[int, str]
 ) -> dict[tuple[int, int], Buckets]:
-    found = {}
     lookback = LOOKBACK_SECONDS if any(column.shape is Shape.COUNTER for column in columns) else 0
     rows = raw_store().read(kind, [node_id], columns, first - lookback, first + slots * step, list(subjects))
-    for subject, mine in rows.by_subject():
-        for i, column in enumerate(columns):
-            values = mine.values[:, i]
-            if not np.isnan(values).all():
-                key = (subject, column.code)
-                found[key] = bucket(column.shape, mine.at_ms, values, first * 1000, step * 1000, slots)
-    return found
+    ids, subject = np.unique(rows.subject_ids, return_inverse=True)
+    shapes = [column.shape for column in columns]
+    found = bucket_rows(shapes, subject, rows.at_ms, rows.values, first * 1000, step * 1000, len(ids), slots)
+    return {
+        (subject_id, column.code): buckets.of(place)
+        for column, buckets in zip(columns, found, strict=True)
+        for place, subject_id in enumerate(ids.tolist())
+    }
 
 
 def _raw_history(

@@ -12,9 +12,8 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from django.db import connection
 
-from telemetry import sealed
+from telemetry import copying, sealed
 from telemetry.catalogue import Column, Kind, Shape
 from telemetry.copying import EPOCH_2000_US, HEADER, TRAILER
 from telemetry.raw_rows import RawRows
@@ -79,20 +78,16 @@ def _listed(columns: Sequence[Column]) -> str:
 
 
 def _copy(query: str, arguments: list[object], columns: Sequence[Column]) -> RawRows:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")  # Django prepares the connection on execute; copy alone would bypass that
-        with cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT BINARY)", arguments) as copy:
-            return _parse(b"".join(bytes(part) for part in copy), columns)
+    return _parse(copying.copy_out(f"COPY ({query}) TO STDOUT (FORMAT BINARY)", arguments), columns)
 
 
 def _read_sealed(kind: Kind, node_ids: Sequence[int], start: float, end: float) -> list[bytes]:
     """Bodies of the hours that overlap [start, end)."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT body FROM {SEALED_TABLE} WHERE kind = %s AND {_WHERE}",  # noqa: S608
-            [int(kind), list(node_ids), _instant(start // 3600 * 3600), _instant(end)],
-        )
-        return [bytes(body) for (body,) in cursor.fetchall()]
+    rows = copying.fetch(
+        f"SELECT body FROM {SEALED_TABLE} WHERE kind = %s AND {_WHERE}",  # noqa: S608
+        [int(kind), list(node_ids), _instant(start // 3600 * 3600), _instant(end)],
+    )
+    return [body for (body,) in rows]
 
 
 def _parse(body: bytes, columns: Sequence[Column]) -> RawRows:

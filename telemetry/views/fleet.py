@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from django.contrib.auth.models import AnonymousUser
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -14,18 +15,20 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from homes.models import Node
+from homes.models import Node, User
 from homes.models.places import SEES_EVERY_HOME
 from telemetry import alarms, attention, payloads, reads
+from telemetry.aggregates import Function, combine
+from telemetry.fleet_groups import LOOKUPS, NOT_SET
 from telemetry.node_state import State
 from telemetry.payloads import FleetCell
 from telemetry.views.staff import staff_only
 
 GROUPINGS = {
-    "site_group": ("Site group", "home__site_group"),
-    "feeder": ("Feeder", "home__feeder"),
-    "isp": ("ISP", "home__internet_line__provider"),
-    "firmware": ("Firmware", "firmware"),
+    "site_group": ("Site group", LOOKUPS["site_group"]),
+    "feeder": ("Feeder", LOOKUPS["feeder"]),
+    "isp": ("ISP", LOOKUPS["isp"]),
+    "firmware": ("Firmware", LOOKUPS["firmware"]),
 }
 SORTS = {"hostname": "Name", "state": "State", "utilization_ratio": "Busy", "node_watts": "Power"}
 _STATE_ORDER = {
@@ -48,16 +51,15 @@ class Totals:
 
 def totals(cells: Iterable[FleetCell]) -> Totals:
     cells = list(cells)
-    busy = [cell["utilization_ratio"] for cell in cells if cell["utilization_ratio"] is not None]
     states = Counter(cell["state"] for cell in cells)
     return Totals(
         nodes=len(cells),
         by_state={state.value: states.get(state.value, 0) for state in State},
         gpus_seen=sum(cell["gpus_seen"] for cell in cells),
         gpus_expected=sum(cell["gpus_expected"] for cell in cells),
-        watts=sum(cell["node_watts"] or 0.0 for cell in cells),
-        spare_watts=sum(cell["spare_watts"] or 0.0 for cell in cells),
-        busy_ratio=sum(busy) / len(busy) if busy else None,
+        watts=combine(Function.SUM, [cell["node_watts"] for cell in cells]) or 0.0,
+        spare_watts=combine(Function.SUM, [cell["spare_watts"] for cell in cells]) or 0.0,
+        busy_ratio=combine(Function.AVG, [cell["utilization_ratio"] for cell in cells]),
     )
 
 
@@ -65,7 +67,7 @@ def totals(cells: Iterable[FleetCell]) -> Totals:
 @staff_only
 @never_cache
 def fleet(request: HttpRequest) -> HttpResponse:
-    visible = Node.objects.visible_to(request.user).select_related("home", "home__internet_line")
+    visible = nodes_of(request.user)
     nodes = list(_filtered(request, visible))
     known = reads.glances([node.pk for node in nodes])
     cells = {node.pk: payloads.fleet_cell(node.hostname, node.expected_gpus, known[node.pk]) for node in nodes}
@@ -86,6 +88,11 @@ def fleet(request: HttpRequest) -> HttpResponse:
         **_filter_choices(request, visible),
     }
     return render(request, "telemetry/fleet.html", context)
+
+
+def nodes_of(user: User | AnonymousUser) -> QuerySet[Node]:
+    """Every node that this person sees, with what it can be grouped by."""
+    return Node.objects.visible_to(user).select_related("home", "home__internet_line")
 
 
 def _filtered(request: HttpRequest, nodes: QuerySet[Node]) -> QuerySet[Node]:
@@ -110,7 +117,7 @@ def _group_of(node: Node, key: str) -> str:
         "isp": line.provider if line else "",
         "firmware": node.firmware,
     }[key]
-    return found or "not set"
+    return found or NOT_SET
 
 
 def _grouped(request: HttpRequest, nodes: list[Node], cells: dict[int, FleetCell]) -> list[dict[str, Any]]:

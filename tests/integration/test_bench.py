@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import scrapes
+from bench import page_reads, scrapes
 from bench.bodies import CUTS, TICKS, Cut, Load, instants_ms, prepare, ticks_for
 from bench.peers import Peer, Prometheus, VictoriaMetrics
 from bench.portal import Portal
 from bench.systems import System
 from bench.throughput import Limits, Throughput, measure
 from telemetry.remote_write import decompress, parse_labels, walk
+from telemetry.views.node import RANGES as NODE_RANGES
 
 NODES = 3
 LIMITS = Limits(queryable_seconds=60, settle_seconds=0)
@@ -98,3 +99,26 @@ def test_the_portal_gives_back_what_it_was_sent(tmp_path: Path) -> None:
     assert found.counted == NODES * 3 * 320
     assert {"web", "worker", "postgres", "redis", "beat"} <= set(found.cpu_settled)
     assert not portal.data_dir.parent.exists()
+
+
+@pytest.mark.stack
+def test_every_read_of_every_page_is_timed(tmp_path: Path) -> None:
+    """Few nodes, one more than live through the past, so that there is a copy, which must be read like the rest."""
+    lines = page_reads.measure(tmp_path, page_reads.ReadOptions(nodes=5, rounds=2, days=2), print)
+    rows = [[cell.strip(" *") for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")][2:]
+    for page in ("Home", "Electricity", "Internet", "Battery", "Fleet", "Node"):
+        mine = [row for row in rows if row[0].startswith(f"{page}:")]
+        assert any(row[0] == f"{page}: page" and row[6] == "2" for row in mine), page
+    for metrics in ("gpu power_watts", "node main_amperes, limit_amperes"):
+        assert {f"Node: {metrics}, {key}" for key in NODE_RANGES} <= {row[0] for row in rows}
+    assert all("2" in (row[3], row[6]) for row in rows), "nothing is listed that was not timed in every round"
+    assert all(float(row[1]) > 0 for row in rows if row[1] != "-")
+
+
+def test_what_takes_too_long_is_marked() -> None:
+    found = [{"page": "Node", "read": "slow", "function": [0.01, 0.3], "http": [0.02, 0.03]}]
+    lines = page_reads.section(page_reads.ReadOptions(nodes=1, rounds=2), found, {})
+    (row,) = (line for line in lines if line.startswith("| Node"))
+    assert row.count("**") == 2 and "**285.5**" in row
+    assert "- 1 of 1 reads have a p95 above 100 ms" in lines
+    assert "- 0 of 1 pages and answers over HTTP have a p95 above 100 ms" in lines
