@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Final
 
+import numpy as np
 from django.db import connection
 
-from telemetry import chunks
+from telemetry import chunks, sealed
 from telemetry.capacity import Costs
 from telemetry.catalogue import COLUMNS, Kind
-from telemetry.tables import OTHER_TABLE, PARTITION_SECONDS, ROLLUP_TABLES, SAMPLE_TABLES
+from telemetry.tables import OTHER_TABLE, PARTITION_SECONDS, ROLLUP_TABLES, SAMPLE_TABLES, SEALED_TABLE
 
 LEAST_SAMPLES: Final = 50_000
 """Below so many samples, or buckets, what a table weighs is mostly what an empty one does."""
-_CHUNKS_LOOKED_INTO: Final = 200
+_BODIES_LOOKED_INTO: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,11 @@ def measure(costs: Costs) -> tuple[Costs, list[str]]:
     """`costs` with what could be measured here, and the names of what could not for want of data."""
     weighed = {
         "raw": _per_sample([(table, [c.name for c in COLUMNS[kind]]) for kind, table in SAMPLE_TABLES.items()]),
+        "sealed": _per_item(SEALED_TABLE, _samples),
         "other": _per_sample([(OTHER_TABLE, ["value"])]),
         "latest": _latest(),
     }
-    buckets = {resolution: _per_bucket(table) for resolution, table in ROLLUP_TABLES.items()}
+    buckets = {resolution: _per_item(table, _buckets) for resolution, table in ROLLUP_TABLES.items()}
     missing = [name for name, found in weighed.items() if found is None]
     missing += [f"rollup of {resolution} s" for resolution, found in buckets.items() if found is None]
     known = {name: found for name, found in weighed.items() if found is not None}
@@ -60,8 +62,8 @@ def _per_sample(tables: Sequence[tuple[str, Sequence[str]]]) -> float | None:
     return size / samples if samples >= LEAST_SAMPLES else None
 
 
-def _per_bucket(table: str) -> float | None:
-    """Bytes for each bucket of a series, from how many buckets some chunks hold."""
+def _per_item(table: str, count: Callable[[Kind, bytes], int]) -> float | None:
+    """Bytes for each sample or bucket in the bodies of a table, from how many some of the bodies hold."""
     partition = _largest(table)
     if partition is None:
         return None
@@ -69,11 +71,16 @@ def _per_bucket(table: str) -> float | None:
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT count(*) {where}", span)
         rows = int(cursor.fetchone()[0])
-        cursor.execute(f"SELECT kind, body {where} ORDER BY random() LIMIT %s", [*span, _CHUNKS_LOOKED_INTO])
+        cursor.execute(f"SELECT kind, body {where} ORDER BY random() LIMIT %s", [*span, _BODIES_LOOKED_INTO])
         found = cursor.fetchall()
-    held = sum(_buckets(Kind(kind), bytes(body)) for kind, body in found)
-    buckets = held / len(found) * rows if found else 0
-    return partition.bytes / buckets if buckets >= LEAST_SAMPLES else None
+    held = sum(count(Kind(kind), bytes(body)) for kind, body in found)
+    items = held / len(found) * rows if found else 0
+    return partition.bytes / items if items >= LEAST_SAMPLES else None
+
+
+def _samples(kind: Kind, body: bytes) -> int:
+    """How many values there are."""
+    return int((~np.isnan(sealed.decode(kind, body, COLUMNS[kind]).values)).sum())
 
 
 def _buckets(kind: Kind, body: bytes) -> int:
@@ -91,16 +98,15 @@ def _latest() -> float | None:
 
 
 def _largest(table: str) -> _Partition | None:
-    """Indexes and TOAST included. Partitions are named for the day on which they begin."""
+    """Indexes and TOAST included."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT right(inhrelid::regclass::text, 8), pg_total_relation_size(inhrelid) AS size FROM pg_inherits"
+            "SELECT substring(pg_get_expr(relpartbound, oid) FROM $r$FROM \\('([^']+)'$r$)::timestamptz,"
+            " pg_total_relation_size(oid) AS size FROM pg_inherits JOIN pg_class ON oid = inhrelid"
             " WHERE inhparent = %s::regclass ORDER BY size DESC LIMIT 1",
             [table],
         )
         row = cursor.fetchone()
     if row is None:
         return None
-    start = datetime.strptime(row[0], "%Y%m%d").replace(tzinfo=UTC)
-    end = datetime.fromtimestamp(start.timestamp() + PARTITION_SECONDS[table], UTC)
-    return _Partition(int(row[1]), start, end)
+    return _Partition(int(row[1]), row[0], row[0] + timedelta(seconds=PARTITION_SECONDS[table]))

@@ -2,6 +2,7 @@
 
 They start before Django's settings are read, in a temporary folder and on free ports, and go with the run, however
 it ends. With DATABASE_URL, DATABASE_OWNER_URL and REDIS_URL in the environment those servers are used instead.
+Where several workers share a run, each has its own, always; the process that only hands out the tests has none.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.lanes import IS_WORKER
 from xfra_portal.local.child import Spec, launch_command
 
-pytest_plugins = ["tests.stack", "tests.chromium"]
+pytest_plugins = ["tests.stack", "tests.chromium", "tests.lanes", "tests.integration.figures"]
 
 _ROOT = Path(__file__).resolve().parent.parent
 _ADDRESSES = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL")
@@ -66,15 +68,23 @@ _running: list[_Servers] = []
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_load_initial_conftests(args: list[str]) -> Generator[None, None, None]:
+def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> Generator[None, None, None]:
     """A wrapper, because pytest-django reads the settings in this same hook."""
     os.environ["XFRA_PROFILE"] = "test"
     os.environ["SAMPLES_URL"] = ""  # tests start the engines that they need
     os.environ.setdefault("SECRET_KEY", "only-for-tests-" + "0123456789" * 5)
-    if not all(name in os.environ for name in _ADDRESSES) and not _WITHOUT_SERVERS.intersection(args):
+    if _needs_servers(early_config, args):
         _running.append(_Servers())
         os.environ.update(_running[0].wait())
     return (yield)
+
+
+def _needs_servers(config: pytest.Config, args: list[str]) -> bool:
+    if IS_WORKER:
+        return True
+    is_handing_out = bool(getattr(config.known_args_namespace, "numprocesses", None))
+    is_given = all(name in os.environ for name in _ADDRESSES)
+    return not is_handing_out and not is_given and not _WITHOUT_SERVERS.intersection(args)
 
 
 def pytest_unconfigure() -> None:

@@ -13,12 +13,12 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from homes.models import Node
-from telemetry import capacity, measured_costs, rollups, storage
+from telemetry import capacity, measured_costs, rollups, sealing, storage
 from telemetry.batch import Batch
 from telemetry.capacity import Costs, Fleet, Kept, Part
 from telemetry.catalogue import Kind
 from telemetry.stream import shard_of
-from telemetry.tables import SAMPLE_TABLES
+from telemetry.tables import SAMPLE_TABLES, SEALED_TABLE
 from tests.telemetry.messages import batch, gpu, series
 from xfra_portal.management.commands import capacity as command
 
@@ -28,7 +28,7 @@ COSTS = Costs(
     cpu_seconds_per_million=7,
 )  # fmt: skip
 FLEET = Fleet(nodes=100, interval_seconds=5, series=700, other_series=50)
-KEPT = Kept(raw=4 * DAY, rollups={60: 21 * DAY, 900: 428 * DAY, 3600: 4014 * DAY})
+KEPT = Kept(rows=2 * HOUR, raw=4 * DAY, rollups={60: 21 * DAY, 900: 428 * DAY, 3600: 4014 * DAY})
 
 
 def test_a_fleet_by_hand() -> None:
@@ -68,8 +68,8 @@ def test_raw_that_goes_before_it_is_sealed() -> None:
 
 
 def test_how_long_things_are_kept_follows_the_settings(settings: Any) -> None:
-    settings.RAW_RETENTION_HOURS = 100
-    assert command.kept() == Kept(124 * HOUR, {60: 21 * DAY, 900: 428 * DAY, 3600: (3650 + 364) * DAY})
+    settings.RAW_RETENTION_HOURS, settings.SEAL_AFTER_HOURS = 100, 5
+    assert command.kept() == Kept(8 * HOUR, 124 * HOUR, {60: 21 * DAY, 900: 428 * DAY, 3600: (3650 + 364) * DAY})
 
 
 def said(**options: Any) -> str:
@@ -83,7 +83,7 @@ def test_the_command_says_it(settings: Any) -> None:
     for part in ("1,000 nodes of 710 + 290 other series every 5 s", "200,000 /s", "cores        3:", "50.4 Mbit/s"):
         assert part in text
     raw = next(line for line in text.splitlines() if line.startswith("raw "))
-    assert raw.split() == ["raw", "5", "s", "2", "h", "1,022,400,000", "10.0", "9.5", "GiB"]
+    assert raw.split() == ["raw", "5", "s", "5", "h", "2,556,000,000", "10.0", "23.8", "GiB"]
     assert "to engine" not in text
     settings.SAMPLES_URL = "http://vm:8428"
     assert "to engine    28.8 Mbit/s" in said(other=290)
@@ -112,7 +112,7 @@ def much(node: Node) -> Batch:
 
 def weight(table: str, second: int) -> int:
     """What Postgres says of the table's partition that begins then."""
-    return weight_of(f"{table}_{datetime.fromtimestamp(second, UTC):%Y%m%d}")
+    return weight_of(f"{table}_{datetime.fromtimestamp(second, UTC):%Y%m%d%H}")
 
 
 def weight_of(table: str) -> int:
@@ -122,17 +122,22 @@ def weight_of(table: str) -> int:
 
 
 @pytest.mark.usefixtures("system")
-def test_what_is_measured_is_what_the_tables_weigh(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_measured_is_what_the_tables_weigh(node: Node, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     costs, missing = measured_costs.measure(COSTS)
-    assert (costs, len(missing)) == (COSTS, 6), "nothing is said of empty tables"
+    assert (costs, len(missing)) == (COSTS, 7), "nothing is said of empty tables"
     storage.write([much(node)], shard_of(node.pk))
     rollups.roll_up_dirty()
     monkeypatch.setattr(measured_costs, "LEAST_SAMPLES", BUCKETS)
     costs, missing = measured_costs.measure(COSTS)
-    assert missing == ["other", "rollup of 900 s", "rollup of 3600 s"]
-    day, week = (AT // 1000 // span * span for span in (DAY, 7 * DAY))
-    raw = weight(SAMPLE_TABLES[Kind.GPU], day) + weight(SAMPLE_TABLES[Kind.NODE], day)
+    assert missing == ["sealed", "other", "rollup of 900 s", "rollup of 3600 s"]
+    part, day, week = (AT // 1000 // span * span for span in (3 * HOUR, DAY, 7 * DAY))
+    raw = weight(SAMPLE_TABLES[Kind.GPU], part) + weight(SAMPLE_TABLES[Kind.NODE], part)
     assert costs.raw * SAMPLES == pytest.approx(raw)
     assert costs.bucket[60] * BUCKETS == pytest.approx(weight("telemetry_rollup_1m", week))
     assert (costs.other, costs.bucket[900]) == (COSTS.other, COSTS.bucket[900])
     assert costs.latest == weight_of("telemetry_latest")
+
+    sealing.seal(now=part + 3 * HOUR + settings.SEAL_AFTER_HOURS * HOUR)
+    costs, missing = measured_costs.measure(COSTS)
+    assert "raw" in missing
+    assert costs.sealed * SAMPLES == pytest.approx(weight(SEALED_TABLE, day))

@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from telemetry import capacity, measured_costs
 from telemetry.capacity import Costs, Fleet, Kept, Part
 from telemetry.partitions import retention_seconds
-from telemetry.tables import PARTITION_SECONDS, ROLLUP_TABLES, SAMPLE_TABLES
+from telemetry.tables import PARTITION_SECONDS, ROLLUP_TABLES, SAMPLE_TABLES, SEALED_TABLE
 
 SERIES: Final = 710
 """What the simulator's nodes send: 16 GPUs of 40 metrics, panel, battery, coolant, enclosure, internet and workload.
@@ -44,13 +44,14 @@ class Command(BaseCommand):
 
 
 def kept() -> Kept:
-    """As the settings say: a partition goes when all of it is older than its table's retention."""
+    """As the settings say: a partition is sealed, or goes, when all of it is old enough."""
 
     def longest(table: str) -> float:
         return retention_seconds(table) + PARTITION_SECONDS[table]
 
     rollups = {resolution: longest(table) for resolution, table in ROLLUP_TABLES.items()}
-    return Kept(max(map(longest, SAMPLE_TABLES.values())), rollups)
+    rows = settings.SEAL_AFTER_HOURS * 3600 + max(PARTITION_SECONDS[table] for table in SAMPLE_TABLES.values())
+    return Kept(rows, longest(SEALED_TABLE), rollups)
 
 
 def report(fleet: Fleet, costs: Costs, bridge_seconds: float) -> list[str]:
