@@ -1,13 +1,11 @@
 # make run     the complete portal on this machine; ARGS="--help" shows the options, PORT=8001 moves it
-# make test    every test, by three workers; ARGS are pytest's, and then one process runs what they ask for
+# make test    every test; ARGS are pytest's
 # make lint    ruff, mypy, import contracts, migrations, Django's deployment checks
 # make bench   throughput beside Prometheus and VictoriaMetrics, latency and reads; ARGS="--help" shows the options
 # make clean   start over: deletes the environment and the demo's data
 PYTHON ?= python3
 BOOTSTRAP = $(PYTHON) -I xfra_portal/local/bootstrap.py
 BIN = .venv/bin
-# Tests wait a lot, so three get on where there are but two processors; tests/lanes.py says what runs beside what.
-WORKERS = -n 3 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: run test lint bench clean requirements environment environment-dev
 
@@ -15,7 +13,14 @@ run: environment
 	@exec $(BIN)/python -m xfra_portal.local $(ARGS)
 
 test: environment-dev
-	@exec $(BIN)/python -m pytest $(if $(strip $(ARGS)),$(ARGS),$(WORKERS))
+ifneq ($(strip $(ARGS)),)
+	@exec $(BIN)/python -m pytest $(ARGS)
+else
+	@echo "tests of parts, several at a time"
+	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not stack and not browser"
+	@echo "tests of the whole, one at a time: they time it, and kill it"
+	@exec $(BIN)/python -m pytest -m "stack or browser"
+endif
 
 lint: environment-dev
 	$(BIN)/ruff check .

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import page_reads, push
+from bench import page_reads, push, sealing
 from bench.bodies import CUTS, Load, prepare, ticks_for
 from bench.peers import Prometheus, VictoriaMetrics
 from bench.portal import Portal
@@ -24,7 +24,7 @@ SYSTEMS: dict[str, Callable[[Path], System]] = {
     "victoria-metrics": VictoriaMetrics,
     "portal": Portal,
 }
-PARTS = ("throughput", "push", "reads")
+PARTS = ("throughput", "push", "sealing", "reads")
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
@@ -52,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--push-nodes", type=int, default=1000, help="nodes that post every 5 s while sockets watch (default 1000)")
     add("--push-sockets", type=int, default=200, help="websockets that watch (default 200)")
     add("--push-ticks", type=int, default=24, help="how many times each node posts then (default 24, 2 minutes)")
+    add("--seal-nodes", type=int, default=30, help="nodes of which an hour is sealed (default 30)")
     add("--read-nodes", type=int, default=1000, help="nodes of the data set that pages are read from (default 1000)")
     add("--read-rounds", type=int, default=30, help="how many times each read of a page is timed (default 30)")
     add("--out", type=Path, default=RESULTS, help="folder of the reports (default bench/results)")
@@ -80,6 +81,9 @@ def main() -> int:
         if "push" in arguments.parts:
             options = push.PushOptions(arguments.push_nodes, arguments.push_sockets, arguments.push_ticks)
             _section("push", report, console, lambda: push.measure(Path(folder), options, console.say))
+        if "sealing" in arguments.parts:
+            seal_nodes = arguments.seal_nodes
+            _section("sealing", report, console, lambda: sealing.measure(Path(folder), seal_nodes, console.say))
         if "reads" in arguments.parts:
             reading = page_reads.ReadOptions(arguments.read_nodes, arguments.read_rounds)
             _section("reads", report, console, lambda: page_reads.measure(Path(folder), reading, console.say))

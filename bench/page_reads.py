@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +13,6 @@ import numpy as np
 from bench.bodies import Progress
 from bench.portal import Portal
 from bench.report import table
-from bench.systems import BenchFailed
-from xfra_portal.local.portal import ROOT
 
 LIMIT_MS: Final = 100.0
 SHARE: Final = 0.95
@@ -44,26 +39,14 @@ def measure(folder: Path, options: ReadOptions, say: Progress) -> list[str]:
     say(f"reads: starting the portal with {options.nodes} nodes")
     try:
         portal.start(options.nodes)
-        for line in _lines(portal, "bench.read_data", f"{options.minutes_ahead}", f"{options.days}"):
+        for line in portal.lines("bench.read_data", f"{options.minutes_ahead}", f"{options.days}"):
             say(f"reads: {line}")
         sizes = portal.tables()
         say(f"reads: {options.rounds} rounds of every read")
-        (found,) = _lines(portal, "bench.read_times", f"{options.rounds}", f"{portal.port}")
+        (found,) = portal.lines("bench.read_times", f"{options.rounds}", f"{portal.port}")
         return section(options, json.loads(found), sizes)
     finally:
         portal.stop()
-
-
-def _lines(portal: Portal, module: str, *arguments: str) -> Any:
-    """What a program says beside the stack, line by line. Raises BenchFailed when it fails."""
-    command = [sys.executable, "-m", module, *arguments]
-    with subprocess.Popen(
-        command, cwd=ROOT, env={**os.environ, **portal.env}, stdout=subprocess.PIPE, text=True
-    ) as process:
-        for line in process.stdout or ():
-            yield line.rstrip("\n")
-    if process.returncode != 0:
-        raise BenchFailed(f"{module} ended with {process.returncode}")
 
 
 def section(options: ReadOptions, found: Sequence[Mapping[str, Any]], sizes: Mapping[str, int]) -> list[str]:

@@ -41,12 +41,19 @@ class Portal(System):
 
     name = "the portal"
 
-    def __init__(self, folder: Path, profile: str = "production", arguments: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        profile: str = "production",
+        arguments: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(folder)
         # Postgres' socket wants a short path, and Postgres may run as another user, so the data lies by itself.
         self.data_dir = Path(tempfile.mkdtemp(prefix="xfra-bench-", dir="/tmp")) / "data"
         self._profile = profile
         self._arguments = arguments
+        self._extra = environment or {}
         self._port = free_port()
         self._running: Program | None = None
         self.tokens: dict[str, str] = {}
@@ -81,6 +88,7 @@ class Portal(System):
         kept = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
         kept["PYTHONPATH"] = str(ROOT)
         kept["XFRA_PROFILE"] = self._profile
+        kept |= self._extra
         return {**kept, "ALLOWED_HOSTS": "127.0.0.1", "CSRF_TRUSTED_ORIGINS": f"https://127.0.0.1:{self._port}"}
 
     def stop(self) -> None:
@@ -102,6 +110,17 @@ class Portal(System):
         if done.returncode != 0:
             raise BenchFailed(f"manage.py {arguments[0]} failed:\n{done.stderr[-2000:]}")
         return done.stdout
+
+    def lines(self, module: str, *arguments: str) -> Iterator[str]:
+        """What a program says beside the stack, line by line. Raises BenchFailed when it fails."""
+        command = [sys.executable, "-m", module, *arguments]
+        with subprocess.Popen(
+            command, cwd=ROOT, env={**self._environment(), **self.env}, stdout=subprocess.PIPE, text=True
+        ) as process:
+            for line in process.stdout or ():
+                yield line.rstrip("\n")
+        if process.returncode != 0:
+            raise BenchFailed(f"{module} ended with {process.returncode}")
 
     @contextmanager
     def database(self) -> Iterator[psycopg.Connection[Any]]:

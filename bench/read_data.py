@@ -64,7 +64,7 @@ def _places(nodes: Sequence[Node]) -> None:
     Home.objects.bulk_update([node.home for node in nodes], ["site_group", "feeder", "utility"], batch_size=500)
 
 
-def _live_through(nodes: Sequence[Node], until: datetime, minutes: float, days: int) -> None:
+def live_through(nodes: Sequence[Node], until: datetime, minutes: float, days: int) -> None:
     """The templates' past, by way of the simulator and the writer of demo data."""
     start = until - timedelta(days=days, minutes=minutes)
     hostnames = [node.hostname for node in nodes]
@@ -251,7 +251,7 @@ def main() -> None:
     nodes = list(Node.objects.select_related("home").order_by("hostname"))
     _places(nodes)
     templates = nodes[:TEMPLATES]
-    _live_through(templates, until, minutes, days)
+    live_through(templates, until, minutes, days)
     _say(f"{len(templates)} nodes have lived through {days} days, {time.monotonic() - began:.0f} s")
     pairs = {node.pk: templates[i % len(templates)].pk for i, node in enumerate(nodes)}
     _copy(list(pairs.items()), until - timedelta(minutes=RAW_MINUTES + minutes), until + _SLICE)

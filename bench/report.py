@@ -115,8 +115,8 @@ def cost_section(runs: Sequence[Throughput]) -> list[str]:
         "## Disk and processes",
         "",
         "Growth of the data folder when the system is at rest; logs are write-ahead logs and Redis' append-only file."
-        " Nothing has been compacted into its final form yet: Prometheus does so after two hours, the portal when a"
-        " day is sealed.",
+        " Nothing has been compacted into its final form yet: Prometheus does so after two hours, the portal when"
+        " samples are as old and sealed, see there.",
         "",
         *table(head, rows),
         *parts,

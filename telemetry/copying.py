@@ -52,10 +52,16 @@ def binary_rows(
 
 def fetch(query: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
     """A query's rows, sent in binary: a body arrives as it is and not as twice as many hexadecimal digits."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")  # Django's cursors know only text, but on whose behalf is asked they see to
+    _prepare()
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as binary:
         return binary.execute(query.encode(), arguments, prepare=False, binary=True).fetchall()
+
+
+def execute(query: str, arguments: Sequence[Any]) -> None:
+    """A statement whose arguments travel beside it, bodies in binary; Django's cursors write them into its text."""
+    _prepare()
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as binary:
+        binary.execute(query.encode(), arguments, prepare=False)
 
 
 def copy_out(query: str, arguments: Sequence[Any]) -> bytes:
@@ -63,8 +69,7 @@ def copy_out(query: str, arguments: Sequence[Any]) -> bytes:
 
     psycopg hands over a row at a time and looks for its turn at each: what has arrived already is taken at once.
     """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
+    _prepare()
     parts, ready = [], connection.connection.pgconn
     with (
         connection.wrap_database_errors,
@@ -77,6 +82,12 @@ def copy_out(query: str, arguments: Sequence[Any]) -> bytes:
             while not parts[-1].endswith(TRAILER) and (more := ready.get_copy_data(1))[0] > 0:
                 parts.append(bytes(more[1]))
     return b"".join(parts)
+
+
+def _prepare() -> None:
+    """Django's cursors know only text, but that there is a connection, and on whose behalf it asks, they see to."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
 
 
 def _constant(rows: int, number: int, size: int) -> npt.NDArray[np.uint8]:

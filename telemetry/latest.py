@@ -16,7 +16,6 @@ from typing import Any, Final
 import cramjam
 import numpy as np
 import numpy.typing as npt
-from django.db import connection
 
 from telemetry import copying
 from telemetry.catalogue import COLUMNS, Column, Kind
@@ -85,35 +84,31 @@ class Table:
         self.values[place] = np.where(newer, values, self.values[place])
 
 
-def advance(cursor: Any, rows: Rows) -> None:
+def advance(rows: Rows) -> None:
     """Bring latest values forward with these rows. The caller holds the shard's lock."""
     if not len(rows.at_ms):
         return
-    kind, width = int(rows.kind), len(COLUMNS[rows.kind])
+    width = len(COLUMNS[rows.kind])
     node_ids = np.unique(rows.node_ids)
-    cursor.execute(
-        "SELECT node_id, body FROM telemetry_latest WHERE node_id = ANY(%s) AND kind = %s", [node_ids.tolist(), kind]
-    )
-    known = _unpack([(node, bytes(body)) for node, body in cursor.fetchall()], range(width))
+    known = read_columns(rows.kind, node_ids.tolist(), COLUMNS[rows.kind])
     keys = np.union1d(known.keys, rows.node_ids << 32 | rows.subject_ids)
     table = Table.never(keys >> 32, keys & 0xFFFFFFFF, width)
     held = np.searchsorted(keys, known.keys)
     table.at_ms[held], table.values[held] = known.at_ms, known.values
     table.take(rows)
-    _store(cursor, rows.kind, table)
+    _store(rows.kind, table)
 
 
 def store(kind: Kind, table: Table) -> None:
     """Replace what is known of these nodes' subjects of one kind. Nobody else may be writing these nodes."""
-    with connection.cursor() as cursor:
-        _store(cursor, kind, table)
+    _store(kind, table)
 
 
-def _store(cursor: Any, kind: Kind, table: Table) -> None:
+def _store(kind: Kind, table: Table) -> None:
     node_ids, starts = np.unique(table.node_ids, return_index=True)
     edges = [*starts.tolist(), len(table)]
     bodies = [_encode(table, slice(a, b)) for a, b in itertools.pairwise(edges)]
-    cursor.execute(
+    copying.execute(
         "INSERT INTO telemetry_latest (node_id, kind, body)"
         " SELECT n, %s, b FROM unnest(%s::int[], %s::bytea[]) AS new(n, b)"
         " ON CONFLICT (node_id, kind) DO UPDATE SET body = EXCLUDED.body",
@@ -174,12 +169,19 @@ def read_columns(kind: Kind, node_ids: Iterable[int], columns: Sequence[Column])
     return _unpack(rows, [column.code for column in columns])
 
 
+def read_tables(node_ids: Iterable[int]) -> dict[Kind, Table]:
+    """All columns of the latest states of these nodes, by kind."""
+    rows = copying.fetch("SELECT node_id, kind, body FROM telemetry_latest WHERE node_id = ANY(%s)", [list(node_ids)])
+    return {
+        kind: _unpack([(node, body) for node, its, body in rows if its == kind], range(len(COLUMNS[kind])))
+        for kind in Kind
+    }
+
+
 def read(node_ids: Iterable[int]) -> dict[Key, State]:
     """Latest states of all subjects of these nodes."""
-    rows = copying.fetch("SELECT node_id, kind, body FROM telemetry_latest WHERE node_id = ANY(%s)", [list(node_ids)])
-    found: dict[Key, State] = {}
-    for kind in Kind:
-        table = _unpack([(node, body) for node, its, body in rows if its == kind], range(len(COLUMNS[kind])))
-        for i, (node, subject) in enumerate(zip(table.node_ids.tolist(), table.subject_ids.tolist(), strict=True)):
-            found[node, kind, subject] = State(table.at_ms[i], table.values[i])
-    return found
+    return {
+        (node, kind, subject): State(table.at_ms[i], table.values[i])
+        for kind, table in read_tables(node_ids).items()
+        for i, (node, subject) in enumerate(zip(table.node_ids.tolist(), table.subject_ids.tolist(), strict=True))
+    }

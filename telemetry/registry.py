@@ -7,8 +7,8 @@ credential is a move, which somebody will want to know about.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 import numpy as np
@@ -16,24 +16,25 @@ import numpy.typing as npt
 import orjson
 
 from homes.models import Gpu, InventoryEvent
+from telemetry import copying
 from telemetry.batch import OTHER, Batch, GpuSubject, Layout, OtherSubject
 from telemetry.catalogue import Kind
 from telemetry.models import Circuit, OtherSeries
 
-GONE_SECONDS: Final = 60.0
-_GONE: Final = timedelta(seconds=GONE_SECONDS)
+Ints = npt.NDArray[np.int64]
 
+GONE_SECONDS: Final = 60.0
 _ARRIVALS: Final = (InventoryEvent.Kind.NEW, InventoryEvent.Kind.MOVED)
 
 _gpus: dict[tuple[int, str], int] = {}
 _circuits: dict[tuple[int, str], int] = {}
 _others: dict[tuple[int, bytes], int] = {}
-_layouts: dict[tuple[int, Layout], npt.NDArray[np.int64]] = {}
+_layouts: dict[tuple[int, Layout], Ints] = {}
 _CACHE_LIMIT: Final = 500_000
 _LAYOUT_LIMIT: Final = 20_000
 
 
-def subject_ids(batch: Batch) -> npt.NDArray[np.int64]:
+def subject_ids(batch: Batch) -> Ints:
     """The database id of the subject of each series of a batch's layout; 0 for the node itself. Registers what is new.
 
     Call within the transaction that stores the samples. Raises IndexError for a layout that does not fit itself.
@@ -43,7 +44,7 @@ def subject_ids(batch: Batch) -> npt.NDArray[np.int64]:
     return _resolve(batch) if found is None else found
 
 
-def _resolve(batch: Batch) -> npt.NDArray[np.int64]:
+def _resolve(batch: Batch) -> Ints:
     node_id, layout = batch.node_id, batch.layout
     _register_new_gpus(batch)
     by_kind = {
@@ -95,7 +96,7 @@ def _register_new_gpus(batch: Batch) -> None:
 
 
 def _first_instant(batch: Batch) -> datetime:
-    return datetime.fromtimestamp(int(batch.at_ms.min()) / 1000, UTC)
+    return _instant(batch.at_ms.min())
 
 
 def _gpu_id(batch: Batch, subject: GpuSubject) -> int:
@@ -138,22 +139,46 @@ def _record(node_id: int, gpu: Gpu, kind: InventoryEvent.Kind, at: datetime, fro
     InventoryEvent.objects.create(node_id=node_id, gpu_uuid=gpu.uuid, kind=kind, at=at, from_node_id=from_node_id)
 
 
-def note_presence(seen_at: Mapping[int, Mapping[int, datetime]]) -> None:
+def note_presence(node_ids: Ints, gpu_ids: Ints, seen_ms: Ints) -> None:
     """Record which GPUs of some nodes went missing or came back.
 
-    `seen_at` gives, by node and GPU id, the newest sample that had a value. A GPU is gone when its siblings have
-    been heard GONE_SECONDS later than it; a node that is silent as a whole loses no GPU.
+    Arrays (n,), sorted by node and GPU, give the newest sample of each GPU that had a value, in milliseconds. A GPU is
+    gone when its siblings have been heard GONE_SECONDS later than it; a node that is silent as a whole loses no GPU.
     """
-    for gpu in Gpu.objects.filter(node__in=[node_id for node_id, seen in seen_at.items() if seen]):
-        seen = seen_at[gpu.node_id]
-        newest, last = max(seen.values()), seen.get(gpu.pk)
-        is_here = last is not None and newest - last <= _GONE
-        if is_here and gpu.gone_at is not None:
-            Gpu.objects.filter(pk=gpu.pk).update(gone_at=None)
-            _record(gpu.node_id, gpu, InventoryEvent.Kind.BACK, newest)
-        elif not is_here and gpu.gone_at is None and newest - (last or gpu.first_seen_at) > _GONE:
-            Gpu.objects.filter(pk=gpu.pk).update(gone_at=last or newest)
-            _record(gpu.node_id, gpu, InventoryEvent.Kind.GONE, newest)
+    nodes, starts = np.unique(node_ids, return_index=True)
+    if not len(nodes):
+        return
+    known = copying.fetch(
+        "SELECT node_id::bigint << 32 | id, gone_at IS NOT NULL, (extract(epoch FROM first_seen_at) * 1000)::bigint"
+        " FROM homes_gpu WHERE node_id = ANY(%s)",
+        [nodes.tolist()],
+    )
+    keys, gone, first_ms = (
+        (np.array(column, np.int64) for column in zip(*known, strict=True)) if known else (starts[:0],) * 3
+    )
+    newest = np.maximum.reduceat(seen_ms, starts)[np.searchsorted(nodes, keys >> 32)]
+    last = np.full(len(keys), -1)
+    _, mine, theirs = np.intersect1d(keys, node_ids << 32 | gpu_ids, return_indices=True)
+    last[mine] = seen_ms[theirs]
+    is_away = newest - np.where(last < 0, first_ms, last) > GONE_SECONDS * 1000
+    is_back = (gone != 0) & (last >= 0) & ~is_away
+    for i in np.flatnonzero(is_back | (is_away & (gone == 0))).tolist():
+        _note(
+            int(keys[i] & 0xFFFFFFFF),
+            bool(is_back[i]),
+            _instant(newest[i]),
+            _instant(last[i]) if last[i] >= 0 else None,
+        )
+
+
+def _note(gpu_id: int, is_back: bool, newest: datetime, last: datetime | None) -> None:
+    gpu = Gpu.objects.get(pk=gpu_id)
+    Gpu.objects.filter(pk=gpu_id).update(gone_at=None if is_back else last or newest)
+    _record(gpu.node_id, gpu, InventoryEvent.Kind.BACK if is_back else InventoryEvent.Kind.GONE, newest)
+
+
+def _instant(at_ms: int) -> datetime:
+    return datetime.fromtimestamp(int(at_ms) / 1000, UTC)
 
 
 def _circuit_id(node_id: int, name: str) -> int:

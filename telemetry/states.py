@@ -5,25 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
 
+import numpy as np
 from django.db import connection, transaction
 from django.utils import timezone
 
 from homes.models import Node
 from telemetry import latest, registry
-from telemetry.catalogue import BY_NAME, CURTAIL_REASONS, Kind
+from telemetry.catalogue import Kind
+from telemetry.evidence import Served, gather, gpu_sightings, heard_ms
 from telemetry.models import NodeStateSpan, NodeStatusRow
-from telemetry.node_state import SILENCE_SECONDS, Evidence, Verdict, classify
-
-_BUSY_WATTS: Final = 1.0
-_POWER = BY_NAME[Kind.GPU]["power_watts"].code
-_THROTTLE = BY_NAME[Kind.GPU]["throttle_reasons"].code
-_LINE_UP = BY_NAME[Kind.NODE]["internet_home_up"].code
-_CURTAILED = {reason: BY_NAME[Kind.NODE][f"curtailed_{reason}"].code for reason in CURTAIL_REASONS}
-
-States = dict[int, dict[int, latest.State]]
-"""Latest states of one node: by kind, then by subject id."""
+from telemetry.node_state import Verdict, classify
 
 
 def judge(node_ids: Iterable[int], now: datetime | None = None) -> set[int]:
@@ -31,14 +23,21 @@ def judge(node_ids: Iterable[int], now: datetime | None = None) -> set[int]:
     at = now or timezone.now()
     ids = sorted(set(node_ids))
     with transaction.atomic():
-        nodes = list(Node.objects.filter(pk__in=ids))
-        # In order of id, so that two judges of overlapping nodes take turns instead of deadlocking.
-        rows = {
-            row.node_id: row for row in NodeStatusRow.objects.select_for_update().filter(node__in=ids).order_by("node")
-        }
-        everything = _group(latest.read(ids))
-        registry.note_presence({node.pk: _seen_at(everything.get(node.pk, {}).get(Kind.GPU, {})) for node in nodes})
-        judged = [_judge(node, everything.get(node.pk, {}), rows.get(node.pk), at) for node in nodes]
+        nodes = [
+            Served(node_id, expected, since is not None)
+            for node_id, expected, since in Node.objects.filter(pk__in=ids)
+            .order_by("pk")
+            .values_list("pk", "expected_gpus", "in_service_since")
+        ]
+        rows = _locked([node.node_id for node in nodes])
+        tables = latest.read_tables([node.node_id for node in nodes])
+        registry.note_presence(*gpu_sightings(tables[Kind.GPU]))
+        heard = heard_ms(np.array([node.node_id for node in nodes], np.int64), tables)
+        evidence = gather(nodes, tables, heard, at)
+        judged = [
+            _judge(node.node_id, classify(known), heard_at, rows.get(node.node_id), at)
+            for node, known, heard_at in zip(nodes, evidence, heard.tolist(), strict=True)
+        ]
         _confirm([one for one in judged if not one.changed], at)
         return {one.node_id for one in judged if one.changed}
 
@@ -50,26 +49,31 @@ class _Judged:
     heard_at: datetime | None
 
 
-def _group(read: dict[latest.Key, latest.State]) -> dict[int, States]:
-    grouped: dict[int, States] = {}
-    for (node, kind, subject), state in read.items():
-        grouped.setdefault(node, {}).setdefault(kind, {})[subject] = state
-    return grouped
+@dataclass(frozen=True, slots=True)
+class _Row:
+    state: str
+    cause: str
+    since: datetime
 
 
-def _judge(node: Node, states: States, row: NodeStatusRow | None, at: datetime) -> _Judged:
-    heard_ms = max((int(state.at_ms.max()) for of_kind in states.values() for state in of_kind.values()), default=0)
-    heard_at = datetime.fromtimestamp(heard_ms / 1000, UTC) if heard_ms else None
-    verdict = classify(_evidence(node, states, heard_ms, at))
+def _locked(ids: list[int]) -> dict[int, _Row]:
+    """What was said last. In order of id, so that two judges of overlapping nodes take turns instead of deadlocking."""
+    rows = NodeStatusRow.objects.select_for_update().filter(node__in=ids).order_by("node")
+    said = rows.values_list("node_id", "state", "cause", "since")
+    return {node_id: _Row(state, cause, since) for node_id, state, cause, since in said}
+
+
+def _judge(node_id: int, verdict: Verdict, heard: int, row: _Row | None, at: datetime) -> _Judged:
+    heard_at = datetime.fromtimestamp(heard / 1000, UTC) if heard else None
     if row is not None and (row.state, row.cause) == (verdict.state, verdict.cause):
-        return _Judged(node.pk, False, heard_at)
+        return _Judged(node_id, False, heard_at)
     since = _began(verdict, heard_at, row, at)
     NodeStatusRow.objects.update_or_create(
-        node=node,
+        node_id=node_id,
         defaults={"state": verdict.state, "cause": verdict.cause, "since": since, "as_of": at, "heard_at": heard_at},
     )
-    _turn_page(node, verdict, since)
-    return _Judged(node.pk, True, heard_at)
+    _turn_page(node_id, verdict, since)
+    return _Judged(node_id, True, heard_at)
 
 
 def _confirm(judged: list[_Judged], at: datetime) -> None:
@@ -82,55 +86,17 @@ def _confirm(judged: list[_Judged], at: datetime) -> None:
         )
 
 
-def _began(verdict: Verdict, heard_at: datetime | None, row: NodeStatusRow | None, at: datetime) -> datetime:
+def _began(verdict: Verdict, heard_at: datetime | None, row: _Row | None, at: datetime) -> datetime:
     """When a new state began: silence since the last word, anything else now. Never before the last change."""
     silent = verdict.cause.startswith("silent")
     began = heard_at if silent and heard_at else at
     return max(began, row.since) if row else began
 
 
-def _turn_page(node: Node, verdict: Verdict, since: datetime) -> None:
-    NodeStateSpan.objects.filter(node=node, ended_at__isnull=True, started_at__gte=since).delete()
-    NodeStateSpan.objects.filter(node=node, ended_at__isnull=True).update(ended_at=since)
-    NodeStateSpan.objects.create(node=node, state=verdict.state, cause=verdict.cause, started_at=since)
-
-
-def _seen_at(gpus: dict[int, latest.State]) -> dict[int, datetime]:
-    """When each GPU last had a power reading. A series that ended counts as last seen when it ended."""
-    return {
-        gpu: datetime.fromtimestamp(int(state.at_ms[_POWER]) / 1000, UTC)
-        for gpu, state in gpus.items()
-        if state.at_ms[_POWER]
-    }
-
-
-def _evidence(node: Node, states: States, heard_ms: int, at: datetime) -> Evidence:
-    own = states.get(Kind.NODE, {}).get(0)
-    cutoff = heard_ms - int(SILENCE_SECONDS * 1000)
-    gpus = [s for s in states.get(Kind.GPU, {}).values() if s.at_ms[_POWER] >= cutoff and s.values[_POWER] >= 0]
-    throttle = 0
-    for gpu in gpus:
-        if gpu.values[_THROTTLE] >= 0:
-            throttle |= int(gpu.values[_THROTTLE])
-    silent = (at - datetime.fromtimestamp(heard_ms / 1000, UTC)).total_seconds() if heard_ms else None
-    return Evidence(
-        silent_seconds=silent,
-        home_line_up=_line_up(own, at),
-        in_service=node.in_service_since is not None,
-        gpus_expected=node.expected_gpus if states.get(Kind.GPU) else 0,
-        gpus_seen=len(gpus),
-        gpus_busy=sum(1 for gpu in gpus if gpu.values[_POWER] > _BUSY_WATTS),
-        throttle_reasons=throttle,
-        curtailed=frozenset(reason for reason, code in _CURTAILED.items() if own is not None and own.values[code] > 0),
-    )
-
-
-def _line_up(own: latest.State | None, at: datetime) -> bool | None:
-    """Whether the home's internet line is known to be up now; None when that is not fresh knowledge."""
-    if own is None or not own.values[_LINE_UP] >= 0:
-        return None
-    age = at - datetime.fromtimestamp(int(own.at_ms[_LINE_UP]) / 1000, UTC)
-    return bool(own.values[_LINE_UP] > 0) if age <= timedelta(seconds=SILENCE_SECONDS) else None
+def _turn_page(node_id: int, verdict: Verdict, since: datetime) -> None:
+    NodeStateSpan.objects.filter(node=node_id, ended_at__isnull=True, started_at__gte=since).delete()
+    NodeStateSpan.objects.filter(node=node_id, ended_at__isnull=True).update(ended_at=since)
+    NodeStateSpan.objects.create(node_id=node_id, state=verdict.state, cause=verdict.cause, started_at=since)
 
 
 def silent_nodes(now: datetime | None = None) -> list[int]:

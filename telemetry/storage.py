@@ -61,7 +61,7 @@ def _commit(batches: Sequence[Batch], shard: int) -> Written:
         wide = [widen(kind, samples) for kind in np.unique(samples.kinds).tolist() if kind in _KINDS]
         for rows in wide:
             _merge(cursor, rows)
-            latest.advance(cursor, rows)
+            latest.advance(rows)
         other = others(samples)
         _write_other(cursor, other)
         _mark_dirty(cursor, wide)
@@ -75,7 +75,7 @@ def write_rows(rows: Rows) -> None:
     """Store wide rows that are known already: back-fill. The caller sees to it that nobody else writes these nodes."""
     with transaction.atomic(), connection.cursor() as cursor:
         _merge(cursor, rows)
-        latest.advance(cursor, rows)
+        latest.advance(rows)
     raw_store().take([rows], NO_OTHERS)
 
 

@@ -9,9 +9,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from django.db import connection
 
-from telemetry import chunks
+from telemetry import chunks, copying
 from telemetry.catalogue import Kind
 from telemetry.chunks import Buckets, Chunk, Grid
 from telemetry.tables import ROLLUP_TABLES
@@ -77,14 +76,13 @@ def load(kind: Kind, subjects: Mapping[int, Ints], resolution: int, start: int, 
     span = chunks.span_seconds(resolution)
     begin, stop = chunks.chunk_start(resolution, start), end + (-end) % span
     held: dict[int, list[tuple[int, Chunk]]] = {node_id: [] for node_id in subjects}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT node_id, extract(epoch FROM at)::bigint, body FROM {ROLLUP_TABLES[resolution]}"  # noqa: S608
-            " WHERE node_id = ANY(%s) AND kind = %s AND at >= %s AND at < %s",
-            [list(subjects), int(kind), _instant(begin), _instant(stop)],
-        )
-        for node_id, at, body in cursor.fetchall():
-            held[node_id].append((at, chunks.decode(kind, bytes(body))))
+    stored = copying.fetch(
+        f"SELECT node_id, extract(epoch FROM at)::bigint, body FROM {ROLLUP_TABLES[resolution]}"  # noqa: S608
+        " WHERE node_id = ANY(%s) AND kind = %s AND at >= %s AND at < %s",
+        [list(subjects), int(kind), _instant(begin), _instant(stop)],
+    )
+    for node_id, at, body in stored:
+        held[node_id].append((at, chunks.decode(kind, body)))
     found = {}
     for node_id, new in subjects.items():
         everybody = np.unique(np.concatenate([new, *(chunk.subject_ids for _, chunk in held[node_id]), _NOBODY]))
@@ -101,13 +99,12 @@ def save(kind: Kind, windows: Mapping[int, Window], resolution: int) -> None:
         for node_id, window in sorted(windows.items())
         for begin, chunk in window.chunks()
     ]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {ROLLUP_TABLES[resolution]} (node_id, kind, at, body)"  # noqa: S608
-            " SELECT n, %s, to_timestamp(a), b FROM unnest(%s::int[], %s::bigint[], %s::bytea[]) AS new(n, a, b)"
-            " ON CONFLICT (node_id, kind, at) DO UPDATE SET body = EXCLUDED.body",
-            [int(kind), [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]],
-        )
+    copying.execute(
+        f"INSERT INTO {ROLLUP_TABLES[resolution]} (node_id, kind, at, body)"  # noqa: S608
+        " SELECT n, %s, to_timestamp(a), b FROM unnest(%s::int[], %s::bigint[], %s::bytea[]) AS new(n, a, b)"
+        " ON CONFLICT (node_id, kind, at) DO UPDATE SET body = EXCLUDED.body",
+        [int(kind), [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]],
+    )
 
 
 def _instant(second: int) -> datetime:

@@ -18,13 +18,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.lanes import IS_WORKER
 from xfra_portal.local.child import Spec, launch_command
 
-pytest_plugins = ["tests.stack", "tests.chromium", "tests.lanes", "tests.integration.figures"]
+pytest_plugins = ["tests.stack", "tests.chromium"]
 
 _ROOT = Path(__file__).resolve().parent.parent
 _ADDRESSES = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL")
+_IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
 _START_SECONDS = 60.0
 _WITHOUT_SERVERS = {"-h", "--help", "-V", "--version", "--markers", "--fixtures"}
 
@@ -80,7 +80,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
 
 
 def _needs_servers(config: pytest.Config, args: list[str]) -> bool:
-    if IS_WORKER:
+    if _IS_WORKER:
         return True
     is_handing_out = bool(getattr(config.known_args_namespace, "numprocesses", None))
     is_given = all(name in os.environ for name in _ADDRESSES)

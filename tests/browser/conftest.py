@@ -14,9 +14,12 @@ PASSWORD = "xfra-demo-2026"
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
 
 
-@pytest.fixture(scope="session")
-def portal(stack: StackFactory) -> Stack:
-    return stack(homes=4, days=3, simulator=True)
+@pytest.fixture(scope="package")
+def portal(stack: StackFactory) -> Iterator[Stack]:
+    """Stopped when nobody visits it any more: its fleet keeps a processor busy."""
+    made = stack(homes=4, days=3, simulator=True)
+    yield made
+    made.stop()
 
 
 class Visit:

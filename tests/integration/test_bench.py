@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import page_reads, scrapes
+from bench import page_reads, scrapes, sealing
 from bench.bodies import CUTS, TICKS, Cut, Load, instants_ms, prepare, ticks_for
 from bench.peers import Peer, Prometheus, VictoriaMetrics
 from bench.portal import Portal
@@ -113,6 +113,13 @@ def test_every_read_of_every_page_is_timed(tmp_path: Path) -> None:
         assert {f"Node: {metrics}, {key}" for key in NODE_RANGES} <= {row[0] for row in rows}
     assert all("2" in (row[3], row[6]) for row in rows), "nothing is listed that was not timed in every round"
     assert all(float(row[1]) > 0 for row in rows if row[1] != "-")
+
+
+@pytest.mark.stack
+def test_what_was_sealed_is_weighed(tmp_path: Path) -> None:
+    lines = sealing.measure(tmp_path, 1, print)
+    rows, sealed = (float(line.split("|")[2]) for line in lines if line.startswith(("| rows", "| sealed")))
+    assert 0 < sealed < rows
 
 
 def test_what_takes_too_long_is_marked() -> None:

@@ -11,6 +11,8 @@ from tests.stack import wait_for
 from xfra_portal.local.child import Child, CrashCount, Spec, describe_exit
 from xfra_portal.local.processes import is_alive
 
+pytestmark = pytest.mark.stack
+
 
 def child_of(tmp_path: Path, code: str) -> Child:
     return Child(Spec("tiny", [sys.executable, "-c", code], tmp_path / "tiny.log", env={"WORD": "hello"}))

@@ -24,6 +24,8 @@ from xfra_portal.local.postgres import Postgres, programs
 from xfra_portal.local.redis import Redis
 from xfra_portal.local.state import State, free_port, is_free
 
+pytestmark = pytest.mark.stack
+
 Running = tuple[Server, Child]
 Run = Callable[[Server], Child]
 Shared = tuple[Postgres, Path]

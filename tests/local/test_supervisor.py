@@ -14,6 +14,8 @@ import pytest
 
 from tests.stack import Stack, assert_all_gone, wait_for
 
+pytestmark = pytest.mark.stack
+
 Starter = Callable[..., Stack]
 
 
