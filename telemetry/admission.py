@@ -66,14 +66,15 @@ def admit(node_id: int, body: Iterable[RawSeries], known: KnownSeries, now: floa
             numbers.append(number)
             at_ms.append(at)
             values.append(value)
-    found = Found(np.array(numbers, np.uint16), np.array(at_ms, np.int64), np.array(values, np.float64))
+    order = np.array(numbers, np.uint16)
+    found = Found(order, np.array(at_ms, np.int64), np.array(values, np.float64), known.scaling(order))
     return _believe(node_id, found, known, refused, now, oldest_ms)
 
 
 def _believe(
     node_id: int, found: Found, known: KnownSeries, refused: Counter[str], now: float, oldest_ms: int
 ) -> Admitted:
-    scale, low, high = known.scaling(found.series)
+    scale, low, high = found.scaling
     newest_ms = int(now * 1000) + FUTURE_MS
     at, raw = found.at_ms, found.values
     with np.errstate(invalid="ignore"):  # a stale marker is a signalling NaN

@@ -134,7 +134,10 @@ class Batch:
 
 def runs(values: npt.NDArray[Any]) -> tuple[Int64s, Int64s]:
     """Where each run of equal values begins, and how long it is."""
-    edges = np.flatnonzero(values[1:] != values[:-1]) + 1
+    changes = values[1:] != values[:-1]
+    if len(values) and not changes.any():
+        return np.zeros(1, np.int64), np.array([len(values)])
+    edges = np.flatnonzero(changes) + 1
     bounds = np.concatenate(([0], edges, [len(values)])) if len(values) else np.zeros(1, np.int64)
     return bounds[:-1], bounds[1:] - bounds[:-1]
 

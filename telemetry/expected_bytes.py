@@ -84,6 +84,17 @@ class ExpectedBytes:
             count = int(np.searchsorted(ends, int(differs.argmax()), "right"))
         return ends[:count] + position, valued[:count]
 
+    def fits(self, message: bytes, stretches: list[tuple[int, int, int]], ends: Positions, valued: Flags) -> bool:
+        """Whether a message is these stretches of (first series, how many, position), which end where they did."""
+        seen = bytearray(message)
+        _blank(seen, ends, valued)
+        for number, count, position in stretches:
+            begin, end = int(self._starts[number]), int(self._starts[number + count])
+            mine = seen if end - begin == len(seen) else seen[position : position + end - begin]
+            if mine != self._octets.data[begin:end]:  # of a bytearray this is one memcmp, of a view it is not
+                return False
+        return True
+
     def _begins(self, message: bytes, position: int, number: int, begin: int) -> bool:
         """Whether this looks like the series: what is another one from its first bytes on costs no more than that."""
         if number >= self._count:

@@ -20,6 +20,8 @@ from telemetry.stream import Drain, Entry, connect
 logger = logging.getLogger("telemetry.ingest")
 
 ENTRIES_PER_READ: Final = 400
+GATHER_SECONDS: Final = 0.1
+"""After a batch, what comes meanwhile gathers for the next: a transaction costs the same for one as for forty."""
 LINGER_MS: Final = 1500
 MAX_SECONDS: Final = 300
 TELL_SECONDS: Final = 0.25
@@ -52,6 +54,8 @@ def drain_shard(shard: int) -> int:
             continue
         told.add(_store(drain, entries, shard))
         stored += len(entries)
+        if len(entries) < ENTRIES_PER_READ:
+            time.sleep(GATHER_SECONDS)
     told.flush()
     return stored
 

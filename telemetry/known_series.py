@@ -25,6 +25,11 @@ IDLE_SECONDS: Final = 3600.0
 
 _WINDOW: Final = 64
 """So many series are compared at once after a surprise, and twice as many each time that there is none."""
+_SHAPES: Final = 32
+"""Of bodies that cut a scrape anywhere so many forms are remembered."""
+_FEW: Final = 16
+"""Fewer numbers than that are dealt with faster one by one."""
+_USED_SECONDS: Final = IDLE_SECONDS / 60
 _INSTANT: Final = np.uint64(0x80808080_8080FF00)
 _INSTANT_BITS: Final = np.uint64(0x00808080_80801000)
 """The last eight bytes of a series, of which the first is not looked at: a tag and a varint of six bytes."""
@@ -44,11 +49,28 @@ class Meaning:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a body says, before it is believed: (n,) arrays. Values as sent."""
+    """What a body says, before it is believed: (n,) arrays. Values as sent.
+
+    `scaling` (3, n): factor to base units, lowest and highest believable value in them.
+    """
 
     series: npt.NDArray[np.uint16]
     at_ms: Int64s
     values: Float64s
+    scaling: Float64s
+
+
+@dataclass(slots=True)
+class _Shape:
+    """A body that was read: where everything is in the next one of its length that begins with the same series."""
+
+    stretches: list[tuple[int, int, int]]
+    """(first series, how many, where in the body they begin)"""
+    series: npt.NDArray[np.uint16]
+    ends: Int64s
+    valued: npt.NDArray[np.bool_]
+    scaling: Float64s
+    used_at: float
 
 
 class KnownSeries:
@@ -68,6 +90,7 @@ class KnownSeries:
         self._used_at = np.zeros(budget)
         self._layout: Layout | None = None
         self._scaling = np.empty((3, 0))
+        self._shapes: dict[tuple[int, int], _Shape] = {}
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -89,7 +112,7 @@ class KnownSeries:
         else:
             number = self._free(now)
             self._meanings[number] = meaning
-        self._expected.put(number, label_bytes, VALUED)
+        self._put(number, label_bytes, VALUED)
         self._numbers[key] = number
         self._layout = None
         return number
@@ -104,28 +127,36 @@ class KnownSeries:
 
     def read(self, message: bytes, now: float) -> Found | None:
         """A WriteRequest of series with one sample each in the usual form, or None for anything else."""
-        walked = self._walk(message, now)
-        if walked is None:
-            return None
-        series, after, valued = walked
+        key = self._last, len(message)
+        shape = self._shapes.get(key)
+        if shape is None or not self._expected.fits(message, shape.stretches, shape.ends, shape.valued):
+            shape = self._walk(message, now)
+            if shape is None:
+                return None
+            if len(self._shapes) >= _SHAPES:
+                self._shapes.clear()
+            self._shapes[key] = shape
+        first, count, _ = shape.stretches[-1]
+        self._last = first + count - 1
         words: Any = np.ndarray((len(message) - 7,), "<u8", message, 0, (1,))
-        varints = words[after - 8]
+        varints = words[shape.ends - 8]
         if (varints & _INSTANT != _INSTANT_BITS).any():
             return None
-        values = words[after - 15].view("<f8")
-        if not valued.all():
-            values[~valued] = 0.0
-        self._used_at[series] = now
-        return Found(series, _instants(varints), values)
+        values = words[shape.ends - 15].view("<f8")
+        if not shape.valued.all():
+            values[~shape.valued] = 0.0
+        if now > shape.used_at + _USED_SECONDS:
+            self._used_at[shape.series], shape.used_at = now, now
+        return Found(shape.series, _instants(varints), values, shape.scaling)
 
-    def _walk(self, message: bytes, now: float) -> tuple[npt.NDArray[np.uint16], Int64s, npt.NDArray[np.bool_]] | None:
-        """Series numbers, where each series ends, and whether its sample has a value (zero is left out on the wire).
+    def _walk(self, message: bytes, now: float) -> _Shape | None:
+        """Which series these are, where each ends, and whether its sample has a value (zero is left out on the wire).
 
         Where a stretch is not as expected, the place decides: the same series with the other form of sample, another
         series, or a new one.
         """
         position, previous, window = 0, self._last, SERIES_BUDGET
-        found = []
+        stretches, parts = [], []
         while position < len(message):
             number = self._follower.get(previous, previous + 1)
             ends, valued = self._expected.match(message, position, number, window)
@@ -140,13 +171,15 @@ class KnownSeries:
                     return None
             else:
                 window *= 2
-            found.append((number, ends, valued))
+            stretches.append((number, len(ends), position))
+            parts.append((ends, valued))
             position, previous = int(ends[-1]), number + len(ends) - 1
-        if not found:
+        if not parts:
             return None
-        self._last = previous
-        series = np.concatenate([np.arange(first, first + len(ends), dtype=np.uint16) for first, ends, _ in found])
-        return series, np.concatenate([ends for _, ends, _ in found]), np.concatenate([some for *_, some in found])
+        series = np.concatenate([np.arange(first, first + count, dtype=np.uint16) for first, count, _ in stretches])
+        self._used_at[series] = now
+        ends, valued = (np.concatenate(some) for some in zip(*parts, strict=True))
+        return _Shape(stretches, series, ends, valued, self.scaling(series), now)
 
     def _expect(self, message: bytes, position: int, now: float) -> int | None:
         """Which series begins here, expected as it is here; None where that is not the usual form."""
@@ -158,8 +191,12 @@ class KnownSeries:
             number = self.number(label_bytes, now)
         except (BadBody, BadSeries):
             return None
-        self._expected.put(number, label_bytes, sample)
+        self._put(number, label_bytes, sample)
         return number
+
+    def _put(self, number: int, label_bytes: bytes, sample: bytes) -> None:
+        self._expected.put(number, label_bytes, sample)
+        self._shapes.clear()
 
     @property
     def layout(self) -> Layout:
@@ -178,7 +215,7 @@ class KnownSeries:
         return self._layout
 
     def scaling(self, series: npt.NDArray[np.uint16]) -> Float64s:
-        """(3, n): factor to base units, lowest and highest believable value in them."""
+        """See Found.scaling."""
         _ = self.layout
         return self._scaling[:, series]
 
@@ -192,10 +229,16 @@ def _instants(words: npt.NDArray[np.uint64]) -> Int64s:
     """Milliseconds from the varints of six bytes in the upper 48 bits: the same one for all series of a scrape."""
     varints = words >> np.uint64(16)
     starts, lengths = runs(varints)
+    if len(starts) <= _FEW:
+        return np.repeat(np.array([_milliseconds(varint) for varint in varints[starts].tolist()], np.int64), lengths)
     out = np.zeros(len(starts), np.uint64)
     for byte in range(6):
         out |= varints[starts] >> np.uint64(byte) & np.uint64(0x7F << 7 * byte)
     return np.repeat(out.astype(np.int64), lengths)
+
+
+def _milliseconds(varint: int) -> int:
+    return sum(varint >> byte & 0x7F << 7 * byte for byte in range(6))
 
 
 def _meaning(labels: dict[str, str]) -> Meaning:
