@@ -197,7 +197,7 @@ def _judged_by_nobody_else(node_ids: Iterable[int]) -> Iterator[None]:
     ids = list(node_ids)
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute("LOCK TABLE telemetry_nodestatusrow, telemetry_nodestatespan IN SHARE ROW EXCLUSIVE MODE")
+            cursor.execute("LOCK TABLE telemetry_nodestatusrow, telemetry_nodestatespan IN EXCLUSIVE MODE")
         for model in (NodeStatusRow, NodeStateSpan):
             model.objects.filter(node__in=ids).delete()
         yield
