@@ -139,7 +139,7 @@ class HomeConsumer(LiveConsumer):
 
     def snapshot(self, user: User) -> payloads.HomePayload | dict[str, Any]:
         node = Node.objects.filter(home=self.scope["url_route"]["kwargs"]["home_id"]).first()
-        return live.home_payload(node, reads.latest([node.pk])[node.pk]) if node else {}
+        return live.home_payload(node, reads.households([node.pk])[node.pk]) if node else {}
 
 
 class NodeConsumer(LiveConsumer):

@@ -71,13 +71,11 @@ def _publish(node_ids: list[int]) -> None:
     messages: list[tuple[str, Message]] = []
     if FLEET_GROUP in wanted:
         messages.append((FLEET_GROUP, cells_message(fleet_payload(nodes)["cells"])))
-    watched = [node for node in nodes if {node_group(node.pk), home_group(node.home_id)} & wanted]
-    known = reads.latest([node.pk for node in watched])
-    for node in watched:
-        if node_group(node.pk) in wanted:
-            messages.append((node_group(node.pk), state_message(payloads.node_payload(known[node.pk]))))
-        if home_group(node.home_id) in wanted:
-            messages.append((home_group(node.home_id), state_message(home_payload(node, known[node.pk]))))
+    known = reads.latest([node.pk for node in nodes if node_group(node.pk) in wanted])
+    messages += [(node_group(pk), state_message(payloads.node_payload(latest))) for pk, latest in known.items()]
+    inhabited = [node for node in nodes if home_group(node.home_id) in wanted]
+    known |= reads.households([node.pk for node in inhabited if node.pk not in known])
+    messages += [(home_group(node.home_id), state_message(home_payload(node, known[node.pk]))) for node in inhabited]
     _send(messages)
 
 

@@ -289,7 +289,7 @@ def test_a_snapshot_that_cannot_be_read_closes_the_socket(cast: Cast, monkeypatc
     def away(ids: object) -> None:
         raise OperationalError("away")
 
-    monkeypatch.setattr(reads, "latest", away)
+    monkeypatch.setattr(reads, "households", away)
 
     async def knock() -> int:
         socket = Socket(home_path(cast), session)
@@ -338,6 +338,7 @@ def test_a_client_that_does_not_read_is_let_go(cast: Cast, soon: None, monkeypat
 
 
 def test_nothing_is_made_for_groups_that_nobody_watches(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reads, "latest", lambda ids: pytest.fail("nobody asked"))
+    for name in ("glances", "latest", "households"):
+        monkeypatch.setattr(reads, name, lambda ids: list(ids) and pytest.fail("nobody asked"))
     with acting_as_system():
         live.publish([cast.node.pk])
