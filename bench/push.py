@@ -228,9 +228,9 @@ class _Run:
             f"- POST: p50 {_quantile(posted.seconds, 0.5) * 1000:.0f} ms, p99"
             f" {_quantile(posted.seconds, 0.99) * 1000:.0f} ms, told to wait {posted.put_off} times; the feed was"
             f" at most {posted.late_seconds:.2f} s late",
-            f"- the first scrapes came before the others, as fast as they were taken, and are in their row only: the"
-            f" feed was then at most {first.late_seconds:.2f} s late, POST p99 {_quantile(first.seconds, 0.99) * 1000:.0f}"
-            f" ms, told to wait {first.put_off} times",
+            "- first scrapes, of nodes that nobody knew, came before the others and are in their row only: the feed was"
+            f" then at most {first.late_seconds:.2f} s late, POST p99 {_quantile(first.seconds, 0.99) * 1000:.0f} ms,"
+            f" told to wait {first.put_off} times",
             f"- cores in use meanwhile: {cores}",
             *([f"- **{len(ended)} sockets were closed: {sorted(set(ended))}**"] if ended else []),
         ]
