@@ -6,10 +6,8 @@ for groups that somebody is subscribed to, and become JSON here, once, however m
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import threading
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any, Final, TypedDict
 
@@ -102,11 +100,15 @@ def home_payload(node: Node, known: NodeLatest) -> payloads.HomePayload:
 
 
 def _watched(groups: list[str]) -> set[str]:
-    prefix = settings.CHANNEL_PREFIX  # how channels-redis names a group's channel
-    names = {group: f"{prefix}__group__{group}" for group in groups}
+    names = {group: _channel(group) for group in groups}
     counts: Any = _redis().pubsub_numsub(*names.values())
     listened = {name for name, count in counts if count}
     return {group for group, name in names.items() if name.encode() in listened}
+
+
+def _channel(group: str) -> str:
+    """How channels-redis names a group's channel."""
+    return f"{settings.CHANNEL_PREFIX}__group__{group}"
 
 
 @cache
@@ -114,20 +116,9 @@ def _redis() -> redis.Redis:
     return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
 
 
-@cache
-def _loop() -> asyncio.AbstractEventLoop:
-    """One event loop in a thread of its own: the layer keeps a connection per loop."""
-    loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, name="live", daemon=True).start()
-    return loop
-
-
 def _send(messages: list[tuple[str, Message]]) -> None:
-    layer = get_channel_layer()
-
-    async def send_all() -> None:
-        for group, message in messages:
-            await layer.group_send(group, message)
-
-    work: Coroutine[Any, Any, None] = send_all()
-    asyncio.run_coroutine_threadsafe(work, _loop()).result(timeout=5)
+    """All in one turn: as the layer's own sends, one after the other, each would wait for Redis to flush its log."""
+    layer, pipeline = get_channel_layer(), _redis().pipeline(transaction=False)
+    for group, message in messages:
+        pipeline.publish(_channel(group), layer.serialize(message))
+    pipeline.execute()

@@ -57,14 +57,14 @@ def _latest(ids: list[int], with_gpus: bool) -> dict[int, NodeLatest]:
     states = latest_values.read(ids, Kind if with_gpus else (Kind.NODE, Kind.CIRCUIT))
     gpus: dict[int, list[GpuLatest]] = {node_id: [] for node_id in ids}
     there = Gpu.objects.filter(node__in=ids, gone_at__isnull=True) if with_gpus else Gpu.objects.none()
-    for gpu in there.order_by("node", "slot", "pk"):
-        state = states.get((gpu.node_id, Kind.GPU, gpu.pk))
-        gpus[gpu.node_id].append(GpuLatest(gpu.pk, gpu.uuid, gpu.slot, state.cells(Kind.GPU) if state else {}))
+    for node_id, pk, uuid, slot in there.order_by("node", "slot", "pk").values_list("node_id", "pk", "uuid", "slot"):
+        state = states.get((node_id, Kind.GPU, pk))
+        gpus[node_id].append(GpuLatest(pk, uuid, slot, state.cells(Kind.GPU) if state else {}))
     circuits: dict[int, dict[str, Cell]] = {node_id: {} for node_id in ids}
-    for circuit in Circuit.objects.filter(node__in=ids):
-        state = states.get((circuit.node_id, Kind.CIRCUIT, circuit.pk))
+    for node_id, pk, name in Circuit.objects.filter(node__in=ids).values_list("node_id", "pk", "name"):
+        state = states.get((node_id, Kind.CIRCUIT, pk))
         if state and (cell := state.cells(Kind.CIRCUIT).get("power_watts")):
-            circuits[circuit.node_id][circuit.name] = cell
+            circuits[node_id][name] = cell
     found = {}
     for node_id in ids:
         own = states.get((node_id, Kind.NODE, 0))
