@@ -6,6 +6,7 @@ A question a socket would be hundreds of round trips a second; together they are
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Iterable
@@ -19,6 +20,8 @@ from psycopg_pool import PoolTimeout
 
 from homes.access import acting_as, acting_as_system
 from homes.models import User
+
+logger = logging.getLogger("telemetry.watchers")
 
 SECONDS_BETWEEN_CHECKS: Final = 4.0
 """Of one watcher, at most, but for the eighth of it that passes between two rounds."""
@@ -58,6 +61,7 @@ class Rounds:
     def __init__(self) -> None:
         self._due: dict[Watcher, float] = {}
         self._task: asyncio.Task[None] | None = None
+        self._ending: set[asyncio.Task[None]] = set()
 
     def join(self, watcher: Watcher) -> None:
         self._due[watcher] = _next()
@@ -83,9 +87,15 @@ class Rounds:
             refused = await _refused(some) if some else []
         except (DatabaseError, PoolTimeout):
             return  # not being able to ask is no reason to throw anybody out
+        except Exception:
+            logger.exception("%s watchers could not be asked about", len(some))
+            return  # the others have to be asked about all the same
         for watcher in refused:
-            self.leave(watcher)
-        await asyncio.gather(*(watcher.withdraw() for watcher in refused), return_exceptions=True)
+            if self._due.pop(watcher, None) is None:
+                continue  # has left meanwhile
+            ending = asyncio.create_task(watcher.withdraw())  # whose client may be slow to listen
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
 
 
 _rounds: WeakKeyDictionary[asyncio.AbstractEventLoop, Rounds] = WeakKeyDictionary()

@@ -342,3 +342,27 @@ def test_nothing_is_made_for_groups_that_nobody_watches(cast: Cast, monkeypatch:
         monkeypatch.setattr(reads, name, lambda ids: list(ids) and pytest.fail("nobody asked"))
     with acting_as_system():
         live.publish([cast.node.pk])
+
+
+def test_a_question_that_fails_is_asked_again(cast: Cast, soon: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is thrown out for want of an answer, and nobody stays for want of one more question."""
+    session, answers = session_of(cast, "viewer"), iter([OperationalError("away"), ValueError("a mistake of ours")])
+    real = watchers._may_watch
+
+    def ask(*args: Any) -> bool:
+        if error := next(answers, None):
+            raise error
+        return real(*args)
+
+    monkeypatch.setattr(watchers, "_may_watch", ask)
+
+    async def watch() -> int:
+        socket = Socket(home_path(cast), session)
+        await socket.open()
+        await socket.frame()
+        assert await socket.is_quiet(1.0)
+        assert next(answers, None) is None, "both were asked"
+        await as_system(_leave, cast)
+        return await socket.end()
+
+    assert run(watch) == WITHDRAWN
