@@ -1,4 +1,4 @@
-"""Websockets: one consumer per audience. Snapshot on connect, then the newest whole state at most twice a second.
+"""Websockets: one consumer per audience. Snapshot on connect, then the newest whole state at most three times a second.
 
 A socket holds one pending state per subject, so a slow client gets fewer frames and never a queue.
 What it may see is asked again every few seconds (telemetry.watchers); when that is withdrawn the socket is closed.
@@ -21,8 +21,9 @@ from homes.models import Home, Node, User
 from homes.models.people import OperatorRole
 from telemetry import live, payloads, reads, watchers
 
-# Less than the shortest interval between scrapes, else a value can wait for most of a second for its turn, each time.
-SECONDS_BETWEEN_FRAMES: Final = 0.5
+# Less than the shortest interval between scrapes, else a value can wait for most of a second for its turn, each time;
+# and of the fleet something is always new, so that there a value does wait as long as this.
+SECONDS_BETWEEN_FRAMES: Final = 0.35
 SLOW_CLIENT_SECONDS: Final = 20.0
 
 NOT_SIGNED_IN, WITHDRAWN, NOT_FOUND, TRY_LATER = 4401, 4403, 4404, 1013

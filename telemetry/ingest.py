@@ -24,7 +24,7 @@ GATHER_SECONDS: Final = 0.1
 """After a batch, what comes meanwhile gathers for the next: a transaction costs the same for one as for forty."""
 LINGER_MS: Final = 1500
 MAX_SECONDS: Final = 300
-TELL_SECONDS: Final = 0.25
+TELL_SECONDS: Final = 0.2
 REST_FOR_TELLING: Final = 4
 """Storing comes first: while more waits than one read takes, telling takes a fifth of a worker's time at most."""
 
