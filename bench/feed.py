@@ -14,7 +14,7 @@ from bench.bodies import Template, series
 from bench.scrapes import INTERVAL_MS, hostname
 
 FIRST_MARK = 101
-"""In watts, one more with each scrape; pages show up to 999 watts as they are."""
+"""In watts, one more with each scrape; pages show up to 999 watts as they are. One less introduces a node."""
 
 
 @dataclass
@@ -35,35 +35,47 @@ class Feed:
         self._tokens = tokens
         self._connections = connections
         self._templates = [Template(node, ticks=1) for node in range(len(tokens))]
-        self.posted = Posted({node: [] for node in range(len(tokens))})
+
+    async def introduce(self) -> Posted:
+        """The first scrape of every node: series, GPUs and tokens that the portal has never seen."""
+        return await self._run(1, FIRST_MARK - 1)
 
     async def run(self, ticks: int) -> Posted:
+        return await self._run(ticks, FIRST_MARK)
+
+    async def _run(self, ticks: int, first_mark: int) -> Posted:
+        posted = Posted({node: [] for node in range(len(self._tokens))})
         start = time.time() + 0.5
         count = min(self._connections, len(self._tokens))
-        await asyncio.gather(*(self._line(range(i, len(self._tokens), count), ticks, start) for i in range(count)))
-        return self.posted
+        lines = (range(i, len(self._tokens), count) for i in range(count))
+        await asyncio.gather(
+            *(self._line(nodes, range(first_mark, first_mark + ticks), start, posted) for nodes in lines)
+        )
+        return posted
 
-    async def _line(self, nodes: Sequence[int], ticks: int, start: float) -> None:
+    async def _line(self, nodes: Sequence[int], marks: range, start: float, posted: Posted) -> None:
         """One connection's nodes, evenly over the five seconds."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         interval = INTERVAL_MS / 1000
-        for tick in range(ticks):
+        for tick, mark in enumerate(marks):
             for node in nodes:
                 due = start + interval * (tick + node / len(self._tokens))
                 await asyncio.sleep(max(0.0, due - time.time()))
-                self.posted.late_seconds = max(self.posted.late_seconds, time.time() - due)
-                await self._post(reader, writer, node, tick)
+                posted.late_seconds = max(posted.late_seconds, time.time() - due)
+                await self._post(reader, writer, node, mark, posted)
         writer.close()
 
-    async def _post(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, node: int, tick: int) -> None:
-        body = self._body(node, FIRST_MARK + tick)
+    async def _post(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, node: int, mark: int, posted: Posted
+    ) -> None:
+        body = self._body(node, mark)
         head = (
             f"POST /api/v1/write HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\nContent-Type: application/x-protobuf\r\n"
             f"Content-Encoding: snappy\r\nAuthorization: Bearer {self._tokens[node]}\r\n"
             f"Content-Length: {len(body)}\r\n\r\n"
         )
         began = time.time()
-        self.posted.at[node].append(began)
+        posted.at[node].append(began)
         while True:
             writer.write(head.encode() + body)
             answer = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
@@ -73,9 +85,9 @@ class Feed:
             said = await reader.readexactly(int(found.get("content-length", 0)))
             if " 503 " not in answer[:16]:
                 raise ConnectionError(f"the portal said {answer[9:12]}: {said[:200].decode(errors='replace')}")
-            self.posted.put_off += 1
+            posted.put_off += 1
             await asyncio.sleep(float(found.get("retry-after", 1)))
-        self.posted.seconds.append(time.time() - began)
+        posted.seconds.append(time.time() - began)
 
     def _body(self, node: int, mark: int) -> bytes:
         at_ms = int(time.time() * 1000)

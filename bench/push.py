@@ -48,6 +48,8 @@ class Viewer:
     path: str
     session: str
     read: Callable[[Any], list[tuple[str, float | None]]] | None
+    names: Sequence[str] = ()
+    """Of the nodes that it watches, none for all."""
     seen: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     frames: int = 0
     ended: str = ""
@@ -104,11 +106,11 @@ def viewers(options: PushOptions, people: Mapping[str, Any]) -> list[Viewer]:
     for i in range(counts["node"]):
         home = homes[i % len(homes)]
         read = _reader(home["hostname"], "values", "home_power_watts", "value")
-        made.append(Viewer("node", f"/ws/nodes/{home['node']}/", people["staff"], read))
+        made.append(Viewer("node", f"/ws/nodes/{home['node']}/", people["staff"], read, [home["hostname"]]))
     for i in range(counts["home"]):
         home = homes[i % len(homes)]
         read = _reader(home["hostname"], "power", "home_watts", "value")
-        made.append(Viewer("home", f"/ws/homes/{home['home']}/", home["session"], read))
+        made.append(Viewer("home", f"/ws/homes/{home['home']}/", home["session"], read, [home["hostname"]]))
     return made
 
 
@@ -162,6 +164,9 @@ class _Run:
         if self._page is not None:
             self._page.start()
             await asyncio.to_thread(self._page.ready.wait, 60)
+        self._say(f"push: {self._options.nodes} nodes introduce themselves")
+        first = await feed.introduce()
+        await asyncio.sleep(_LAST_WORDS_SECONDS)
         before_cpu, began = self._portal.cpu(), time.monotonic()
         self._say(f"push: {self._options.nodes} nodes post every 5 s, {self._options.ticks} times")
         posted = await feed.run(self._options.ticks)
@@ -169,7 +174,7 @@ class _Run:
         await asyncio.sleep(_LAST_WORDS_SECONDS)
         used = {name: (cpu - before_cpu.get(name, 0)) / seconds for name, cpu in self._portal.cpu().items()}
         await self._close()
-        return self._section(posted, per_socket, used)
+        return self._section(first, posted, per_socket, used)
 
     async def _warm_up(self) -> None:
         """One of each kind comes and goes: what only the first one costs is no socket's."""
@@ -201,18 +206,14 @@ class _Run:
     def _web_bytes(self) -> int:
         return resident_bytes(self._portal.families()["web"])
 
-    def _section(self, posted: Posted, per_socket: float, used: Mapping[str, float]) -> list[str]:
+    def _section(self, first: Posted, posted: Posted, per_socket: float, used: Mapping[str, float]) -> list[str]:
         rows, numbers = [], {name: i for i, name in enumerate(self._portal.tokens)}
         for kind in SHARES:
-            mine = [viewer for viewer in self._viewers if viewer.kind == kind and viewer.read]
-            delays = [
-                delay
-                for viewer in mine
-                for name, seen in viewer.seen.items()
-                for delay in shown_after(posted.at[numbers[name]], seen)
-            ]
-            rows.append(_row(f"{len(mine)} sockets, {kind}", delays))
+            mine = sum(viewer.kind == kind and viewer.read is not None for viewer in self._viewers)
+            rows.append(_row(f"{mine} sockets, {kind}", self._delays(kind, posted, FIRST_MARK)))
         rows.append(self._page_row(posted, numbers))
+        introduced = self._delays("fleet", first, FIRST_MARK - 1)
+        rows.append(_row("1 socket, fleet: the first scrape of each node", introduced))
         ended = [viewer.ended for viewer in self._viewers if viewer.ended]
         cores = ", ".join(f"{name} {share:.2f}" for name, share in sorted(used.items(), key=lambda item: -item[1]))
         return [
@@ -227,8 +228,22 @@ class _Run:
             f"- POST: p50 {_quantile(posted.seconds, 0.5) * 1000:.0f} ms, p99"
             f" {_quantile(posted.seconds, 0.99) * 1000:.0f} ms, told to wait {posted.put_off} times; the feed was"
             f" at most {posted.late_seconds:.2f} s late",
+            "- first scrapes, of nodes that nobody knew, came before the others and are in their row only: the feed was"
+            f" then at most {first.late_seconds:.2f} s late, POST p99 {_quantile(first.seconds, 0.99) * 1000:.0f} ms,"
+            f" told to wait {first.put_off} times",
             f"- cores in use meanwhile: {cores}",
             *([f"- **{len(ended)} sockets were closed: {sorted(set(ended))}**"] if ended else []),
+        ]
+
+    def _delays(self, kind: str, posted: Posted, first_mark: int) -> list[float]:
+        """Of all sockets of a kind that read; a node that one of them never heard of was never shown there."""
+        numbers = {name: i for i, name in enumerate(self._portal.tokens)}
+        return [
+            delay
+            for viewer in self._viewers
+            if viewer.kind == kind and viewer.read
+            for name in viewer.names or numbers
+            for delay in shown_after(posted.at[numbers[name]], viewer.seen.get(name, []), first_mark)
         ]
 
     def _page_row(self, posted: Posted, numbers: Mapping[str, int]) -> list[str]:
@@ -240,12 +255,14 @@ class _Run:
         return _row("1 page in Chromium", shown_after(posted.at[numbers[self._people["homes"][0]["hostname"]]], seen))
 
 
-def shown_after(posted: Sequence[float], seen: Sequence[tuple[int, float]]) -> list[float]:
+def shown_after(
+    posted: Sequence[float], seen: Sequence[tuple[int, float]], first_mark: int = FIRST_MARK
+) -> list[float]:
     """For each scrape the seconds until its mark, or a later one, was seen; infinite if never."""
     marks = [mark for mark, _ in seen]
     found = []
     for tick, at in enumerate(posted):
-        i = bisect_left(marks, FIRST_MARK + tick)
+        i = bisect_left(marks, first_mark + tick)
         found.append(seen[i][1] - at if i < len(seen) else float("inf"))
     return found
 

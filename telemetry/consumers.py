@@ -1,16 +1,16 @@
-"""Websockets: one consumer per audience. Snapshot on connect, then the newest whole state at most twice a second.
+"""Websockets: one consumer per audience. Snapshot on connect, then the newest whole state at most three times a second.
 
-A socket holds one pending message per subject, so a slow client gets fewer frames and never a queue.
-What it may see is asked again every few seconds; when that is withdrawn the socket is closed.
+A socket holds one pending state per subject, so a slow client gets fewer frames and never a queue.
+What it may see is asked again every few seconds (telemetry.watchers); when that is withdrawn the socket is closed.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import random
 from typing import Any, ClassVar, Final
 
+import orjson
+from channels.consumer import get_handler_name
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import DatabaseError
@@ -19,11 +19,11 @@ from psycopg_pool import PoolTimeout
 from homes.access import acting_as
 from homes.models import Home, Node, User
 from homes.models.people import OperatorRole
-from telemetry import live, payloads, reads
+from telemetry import live, payloads, reads, watchers
 
-# Less than the shortest interval between scrapes, else a value can wait for most of a second for its turn, each time.
-SECONDS_BETWEEN_FRAMES: Final = 0.5
-SECONDS_BETWEEN_CHECKS: Final = 4.0
+# Less than the shortest interval between scrapes, else a value can wait for most of a second for its turn, each time;
+# and of the fleet something is always new, so that there a value does wait as long as this.
+SECONDS_BETWEEN_FRAMES: Final = 0.35
 SLOW_CLIENT_SECONDS: Final = 20.0
 
 NOT_SIGNED_IN, WITHDRAWN, NOT_FOUND, TRY_LATER = 4401, 4403, 4404, 1013
@@ -42,9 +42,9 @@ class LiveConsumer(AsyncWebsocketConsumer):
     subprotocol: ClassVar[str] = "xfra.v1"
 
     async def connect(self) -> None:
-        self._pending: dict[str, Any] = {}
+        self._newest = b""
         self._news = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._frames: asyncio.Task[None] | None = None
         await self.accept(self.subprotocol if self.subprotocol in self.scope.get("subprotocols", []) else None)
         user = self.scope.get("user")
         if not isinstance(user, User):
@@ -58,27 +58,39 @@ class LiveConsumer(AsyncWebsocketConsumer):
         if group is None:
             await self.close(NOT_FOUND)
             return
-        self._group = group
+        session = self.scope.get("session")
+        self.group, self.user_id, self.session_key = group, user.pk, session and session.session_key
         await self.channel_layer.group_add(group, self.channel_name)
-        self._tasks = [asyncio.create_task(self._send_frames(user)), asyncio.create_task(self._check(user))]
+        self._frames = asyncio.create_task(self._send_frames(user))
+        watchers.join(self)
 
     async def disconnect(self, code: int) -> None:
-        for task in self._tasks:
-            if task is not asyncio.current_task():
-                task.cancel()
-        if self._tasks:
-            await self.channel_layer.group_discard(self._group, self.channel_name)
+        if self._frames is None:
+            return
+        watchers.leave(self)
+        if self._frames is not asyncio.current_task():
+            self._frames.cancel()
+        await self.channel_layer.group_discard(self.group, self.channel_name)
+
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        """Without Channels' turn in the one thread of all sockets that precedes each message there.
+
+        It is for database connections, which whoever asks the database here sees to; a state that is only passed on
+        would wait there behind everybody's questions.
+        """
+        await getattr(self, get_handler_name(message))(message)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Clients have nothing to say here; what they send is ignored."""
 
-    async def live_state(self, event: dict[str, Any]) -> None:
-        self.merge(event["payload"])
+    async def live_state(self, event: live.StateMessage) -> None:
+        self._newest = event["payload"]
         self._news.set()
 
-    def merge(self, payload: dict[str, Any]) -> None:
-        """Keep only the newest state."""
-        self._pending = payload
+    def take(self) -> bytes:
+        """What is to be told next, as JSON; from now on it counts as told."""
+        newest, self._newest = self._newest, b""
+        return newest
 
     async def _send_frames(self, user: User) -> None:
         try:
@@ -86,40 +98,24 @@ class LiveConsumer(AsyncWebsocketConsumer):
         except (DatabaseError, PoolTimeout):
             await self.close(TRY_LATER)
             return
-        await self._frame(first)
+        await self._frame(orjson.dumps(first))
+        del first, user  # this waits for as long as somebody watches
         while True:
             await self._news.wait()
             self._news.clear()
-            payload, self._pending = self._pending, {}
-            if payload:
-                await self._frame(payload)
+            if told := self.take():
+                await self._frame(told)
             await asyncio.sleep(SECONDS_BETWEEN_FRAMES)
 
-    async def _frame(self, payload: Any) -> None:
+    async def _frame(self, told: bytes) -> None:
         try:
             async with asyncio.timeout(SLOW_CLIENT_SECONDS):
-                await self.send(json.dumps(payload, separators=(",", ":")))
+                await self.send(told.decode())
         except TimeoutError:
             await self.close(TRY_LATER)
 
-    async def _check(self, user: User) -> None:
-        while True:
-            await asyncio.sleep(SECONDS_BETWEEN_CHECKS * random.uniform(0.8, 1.0))  # noqa: S311
-            try:
-                allowed = await self._for_user(self._still_allowed, user)
-            except (DatabaseError, PoolTimeout):
-                continue  # not being able to ask is no reason to throw anybody out
-            if not allowed:
-                await self.close(WITHDRAWN)
-                return
-
-    def _still_allowed(self, user: User) -> bool:
-        fresh = User.objects.filter(pk=user.pk, is_active=True).first()
-        return fresh is not None and self._session_lives() and self.authorise(fresh) == self._group
-
-    def _session_lives(self) -> bool:
-        session = self.scope.get("session")
-        return session is None or session.session_key is None or session.exists(session.session_key)
+    async def withdraw(self) -> None:
+        await self.close(WITHDRAWN)
 
     @database_sync_to_async
     def _for_user(self, function: Any, user: User) -> Any:
@@ -144,7 +140,7 @@ class HomeConsumer(LiveConsumer):
 
     def snapshot(self, user: User) -> payloads.HomePayload | dict[str, Any]:
         node = Node.objects.filter(home=self.scope["url_route"]["kwargs"]["home_id"]).first()
-        return live.home_payload(node, reads.latest([node.pk])[node.pk]) if node else {}
+        return live.home_payload(node, reads.households([node.pk])[node.pk]) if node else {}
 
 
 class NodeConsumer(LiveConsumer):
@@ -164,6 +160,10 @@ class NodeConsumer(LiveConsumer):
 class FleetConsumer(LiveConsumer):
     """/ws/fleet/: FleetPayload, for staff who see every node."""
 
+    async def connect(self) -> None:
+        self._cells: dict[int, bytes] = {}
+        await super().connect()
+
     def authorise(self, user: User) -> str | None:
         role = user.operator_role
         allowed = role in CONSOLE_ROLES and role != OperatorRole.Role.TECHNICIAN
@@ -172,7 +172,10 @@ class FleetConsumer(LiveConsumer):
     def snapshot(self, user: User) -> payloads.FleetPayload:
         return live.fleet_payload(list(Node.objects.visible_to(user)))
 
-    def merge(self, payload: dict[str, Any]) -> None:
-        cells = {cell["node"]: cell for cell in self._pending.get("cells", [])}
-        cells.update({cell["node"]: cell for cell in payload["cells"]})
-        self._pending = {"type": "fleet", "cells": list(cells.values())}
+    async def live_cells(self, event: live.CellsMessage) -> None:
+        self._cells.update(zip(event["nodes"], event["cells"], strict=True))
+        self._news.set()
+
+    def take(self) -> bytes:
+        cells, self._cells = self._cells, {}
+        return b'{"type":"fleet","cells":[%b]}' % b",".join(cells.values()) if cells else b""

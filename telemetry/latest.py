@@ -39,10 +39,9 @@ class State:
         """What has a value now, by column name."""
         known = np.flatnonzero((self.at_ms != 0) & ~np.isnan(self.values)).tolist()
         at_ms, values = self.at_ms.tolist(), self.values.tolist()
-        return {
-            COLUMNS[kind][code].name: Cell(values[code], datetime.fromtimestamp(at_ms[code] / 1000, UTC))
-            for code in known
-        }
+        # What was scraped together is of one instant.
+        instants = {ms: datetime.fromtimestamp(ms / 1000, UTC) for ms in {at_ms[code] for code in known}}
+        return {COLUMNS[kind][code].name: Cell(values[code], instants[at_ms[code]]) for code in known}
 
 
 @dataclass(slots=True)
@@ -169,19 +168,23 @@ def read_columns(kind: Kind, node_ids: Iterable[int], columns: Sequence[Column])
     return _unpack(rows, [column.code for column in columns])
 
 
-def read_tables(node_ids: Iterable[int]) -> dict[Kind, Table]:
+def read_tables(node_ids: Iterable[int], kinds: Iterable[Kind] = Kind) -> dict[Kind, Table]:
     """All columns of the latest states of these nodes, by kind."""
-    rows = copying.fetch("SELECT node_id, kind, body FROM telemetry_latest WHERE node_id = ANY(%s)", [list(node_ids)])
+    wanted = list(kinds)
+    rows = copying.fetch(
+        "SELECT node_id, kind, body FROM telemetry_latest WHERE node_id = ANY(%s) AND kind = ANY(%s)",
+        [list(node_ids), [int(kind) for kind in wanted]],
+    )
     return {
         kind: _unpack([(node, body) for node, its, body in rows if its == kind], range(len(COLUMNS[kind])))
-        for kind in Kind
+        for kind in wanted
     }
 
 
-def read(node_ids: Iterable[int]) -> dict[Key, State]:
+def read(node_ids: Iterable[int], kinds: Iterable[Kind] = Kind) -> dict[Key, State]:
     """Latest states of all subjects of these nodes."""
     return {
         (node, kind, subject): State(table.at_ms[i], table.values[i])
-        for kind, table in read_tables(node_ids).items()
+        for kind, table in read_tables(node_ids, kinds).items()
         for i, (node, subject) in enumerate(zip(table.node_ids.tolist(), table.subject_ids.tolist(), strict=True))
     }

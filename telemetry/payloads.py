@@ -7,6 +7,7 @@ unknown is never zero. Units are in the names; instants are ISO 8601 in UTC.
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Final, TypedDict, cast
 
 from telemetry.node_state import Cause, State
@@ -135,7 +136,9 @@ _LINE = (
 )
 
 
+@lru_cache(maxsize=4096)
 def iso(at: datetime | None) -> str | None:
+    """What was scraped together is of one instant, so that one is asked for hundreds of times in a row."""
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else None
 
 

@@ -7,7 +7,7 @@ credential is a move, which somebody will want to know about.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -44,9 +44,38 @@ def subject_ids(batch: Batch) -> Ints:
     return _resolve(batch) if found is None else found
 
 
+def meet(batches: Sequence[Batch]) -> None:
+    """Learn, and register where they are new, the GPUs and circuits of these batches: a few statements for all of them.
+
+    A fleet's first scrapes bring thousands, and so does, to a worker that has just started, everybody's next one.
+    """
+    strange = [one for one in batches if len(one) and (one.node_id, one.layout) not in _layouts]
+    gpus: dict[str, tuple[Batch, GpuSubject]] = {}
+    for batch in strange:
+        for gpu in batch.layout.gpus:
+            if (batch.node_id, gpu.uuid) not in _gpus:
+                gpus.setdefault(gpu.uuid, (batch, gpu))
+    if gpus:
+        _limit(_gpus)
+        known = _recall_gpus(gpus)
+        _register_new_gpus({uuid: named for uuid, named in gpus.items() if uuid not in known})
+    circuits = {one.node_id for one in strange for name in one.layout.circuits if (one.node_id, name) not in _circuits}
+    if circuits:
+        _limit(_circuits)
+        found = Circuit.objects.filter(node__in=circuits).values_list("node_id", "name", "pk")
+        _circuits.update(((node_id, name), pk) for node_id, name, pk in found)
+
+
+def _recall_gpus(uuids: Iterable[str]) -> set[str]:
+    """Remember where these are, as far as they are registered. Returns those that are."""
+    found = Gpu.objects.filter(uuid__in=uuids).values_list("node_id", "uuid", "pk")
+    _gpus.update(((node_id, uuid), pk) for node_id, uuid, pk in found)
+    return {uuid for _, uuid, _ in found}
+
+
 def _resolve(batch: Batch) -> Ints:
     node_id, layout = batch.node_id, batch.layout
-    _register_new_gpus(batch)
+    meet([batch])
     by_kind = {
         Kind.GPU: [_gpu_id(batch, gpu) for gpu in layout.gpus],
         Kind.CIRCUIT: [_circuit_id(node_id, name) for name in layout.circuits],
@@ -69,28 +98,22 @@ def forget() -> None:
         cache.clear()
 
 
-def _register_new_gpus(batch: Batch) -> None:
-    """A node's first scrape brings sixteen: a few statements for all of them."""
-    unknown = {gpu.uuid: gpu for gpu in batch.layout.gpus if (batch.node_id, gpu.uuid) not in _gpus}
-    if not unknown or not len(batch):
-        return
-    known = set(Gpu.objects.filter(uuid__in=unknown).values_list("uuid", flat=True))
-    at = _first_instant(batch)
+def _register_new_gpus(unknown: Mapping[str, tuple[Batch, GpuSubject]]) -> None:
+    """By UUID: who named it first, and as what."""
     new = [
-        Gpu(uuid=uuid, node_id=batch.node_id, slot=gpu.slot, model=gpu.model, first_seen_at=at)
-        for uuid, gpu in unknown.items()
-        if uuid not in known
+        Gpu(uuid=uuid, node_id=batch.node_id, slot=gpu.slot, model=gpu.model, first_seen_at=_first_instant(batch))
+        for uuid, (batch, gpu) in sorted(unknown.items())
     ]
+    if not new:
+        return
     Gpu.objects.bulk_create(new, ignore_conflicts=True)
     # Another node may have brought the same at the same time: then it is not new here, but a move.
-    mine = Gpu.objects.filter(uuid__in=[gpu.uuid for gpu in new], node=batch.node_id)
-    _limit(_gpus)
-    _gpus.update({(batch.node_id, gpu.uuid): gpu.pk for gpu in mine})
+    _recall_gpus([gpu.uuid for gpu in new])
     InventoryEvent.objects.bulk_create(
         [
-            InventoryEvent(node_id=batch.node_id, gpu_uuid=gpu.uuid, kind=InventoryEvent.Kind.NEW, at=at)
+            InventoryEvent(node_id=gpu.node_id, gpu_uuid=gpu.uuid, kind=InventoryEvent.Kind.NEW, at=gpu.first_seen_at)
             for gpu in new
-            if (batch.node_id, gpu.uuid) in _gpus
+            if (gpu.node_id, gpu.uuid) in _gpus
         ]
     )
 

@@ -14,7 +14,7 @@ from homes.models import Node
 from telemetry import latest, registry
 from telemetry.catalogue import Kind
 from telemetry.evidence import Served, gather, gpu_sightings, heard_ms
-from telemetry.models import NodeStateSpan, NodeStatusRow
+from telemetry.models import NodeStatusRow
 from telemetry.node_state import Verdict, classify
 
 
@@ -38,14 +38,19 @@ def judge(node_ids: Iterable[int], now: datetime | None = None) -> set[int]:
             _judge(node.node_id, classify(known), heard_at, rows.get(node.node_id), at)
             for node, known, heard_at in zip(nodes, evidence, heard.tolist(), strict=True)
         ]
-        _confirm([one for one in judged if not one.changed], at)
-        return {one.node_id for one in judged if one.changed}
+        changed = [one for one in judged if one.since]
+        _record(changed, at)
+        _confirm([one for one in judged if not one.since], at)
+        return {one.node_id for one in changed}
 
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
+    """`since` is when the verdict began to hold, None where it is what was said last."""
+
     node_id: int
-    changed: bool
+    verdict: Verdict
+    since: datetime | None
     heard_at: datetime | None
 
 
@@ -65,19 +70,47 @@ def _locked(ids: list[int]) -> dict[int, _Row]:
 
 def _judge(node_id: int, verdict: Verdict, heard: int, row: _Row | None, at: datetime) -> _Judged:
     heard_at = datetime.fromtimestamp(heard / 1000, UTC) if heard else None
-    if row is not None and (row.state, row.cause) == (verdict.state, verdict.cause):
-        return _Judged(node_id, False, heard_at)
-    since = _began(verdict, heard_at, row, at)
-    NodeStatusRow.objects.update_or_create(
-        node_id=node_id,
-        defaults={"state": verdict.state, "cause": verdict.cause, "since": since, "as_of": at, "heard_at": heard_at},
-    )
-    _turn_page(node_id, verdict, since)
-    return _Judged(node_id, True, heard_at)
+    is_said = row is not None and (row.state, row.cause) == (verdict.state, verdict.cause)
+    return _Judged(node_id, verdict, None if is_said else _began(verdict, heard_at, row, at), heard_at)
+
+
+def _record(changed: list[_Judged], at: datetime) -> None:
+    """What is new is said, and a new span begins: a few statements, for a portal that comes back judges all anew."""
+    if not changed:
+        return
+    ids, since = [one.node_id for one in changed], [one.since for one in changed]
+    states, causes = [str(one.verdict.state) for one in changed], [str(one.verdict.cause) for one in changed]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO telemetry_nodestatusrow AS s (node_id, state, cause, since, as_of, heard_at)"
+            " SELECT n, state, cause, since, %s, heard_at FROM unnest(%s::bigint[], %s::text[], %s::text[],"
+            " %s::timestamptz[], %s::timestamptz[]) AS new(n, state, cause, since, heard_at)"
+            " ON CONFLICT (node_id) DO UPDATE SET state = EXCLUDED.state, cause = EXCLUDED.cause,"
+            " since = EXCLUDED.since, as_of = EXCLUDED.as_of, heard_at = EXCLUDED.heard_at",
+            [at, ids, states, causes, since, [one.heard_at for one in changed]],
+        )
+        cursor.execute(
+            "DELETE FROM telemetry_nodestatespan s USING unnest(%s::bigint[], %s::timestamptz[]) AS new(n, since)"
+            " WHERE s.node_id = new.n AND s.ended_at IS NULL AND s.started_at >= new.since",
+            [ids, since],
+        )
+        cursor.execute(
+            "UPDATE telemetry_nodestatespan s SET ended_at = new.since"
+            " FROM unnest(%s::bigint[], %s::timestamptz[]) AS new(n, since)"
+            " WHERE s.node_id = new.n AND s.ended_at IS NULL",
+            [ids, since],
+        )
+        cursor.execute(
+            "INSERT INTO telemetry_nodestatespan (node_id, state, cause, started_at)"
+            " SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::timestamptz[])",
+            [ids, states, causes, since],
+        )
 
 
 def _confirm(judged: list[_Judged], at: datetime) -> None:
     """Nothing changed for these but that it was looked at: one statement, for this is nearly every node every time."""
+    if not judged:
+        return
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE telemetry_nodestatusrow s SET as_of = %s, heard_at = new.heard_at"
@@ -91,12 +124,6 @@ def _began(verdict: Verdict, heard_at: datetime | None, row: _Row | None, at: da
     silent = verdict.cause.startswith("silent")
     began = heard_at if silent and heard_at else at
     return max(began, row.since) if row else began
-
-
-def _turn_page(node_id: int, verdict: Verdict, since: datetime) -> None:
-    NodeStateSpan.objects.filter(node=node_id, ended_at__isnull=True, started_at__gte=since).delete()
-    NodeStateSpan.objects.filter(node=node_id, ended_at__isnull=True).update(ended_at=since)
-    NodeStateSpan.objects.create(node_id=node_id, state=verdict.state, cause=verdict.cause, started_at=since)
 
 
 def silent_nodes(now: datetime | None = None) -> list[int]:

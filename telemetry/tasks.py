@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
+import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from celery import shared_task
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, close_old_connections
+from django.db import InterfaceError, OperationalError, close_old_connections, connections
 from psycopg_pool import PoolTimeout
 from redis import RedisError
 
@@ -19,6 +24,7 @@ logger = logging.getLogger("telemetry.tasks")
 
 PATIENCE_SECONDS: Final = 60.0
 PAUSE_SECONDS: Final = 0.5
+BACKGROUND_NICENESS: Final = 10
 
 
 @shared_task(name="telemetry.tasks.drain")
@@ -83,13 +89,32 @@ def watch_silence() -> None:
 @shared_task(name="telemetry.tasks.roll_up")
 def roll_up() -> None:
     """Recompute dirty rollups, a few seconds at a time so that a worker can stop between two turns."""
-    rollups.roll_up_dirty(seconds=3.0, rest_seconds=30.0)
+    _in_background(lambda: rollups.roll_up_dirty(seconds=3.0, rest_seconds=30.0))
 
 
 @shared_task(name="telemetry.tasks.seal")
 def seal() -> None:
     """Seal old raw samples, a few seconds at a time."""
-    sealing.seal(seconds=5.0)
+    _in_background(lambda: sealing.seal(seconds=5.0))
+
+
+def _in_background(work: Callable[[], object]) -> None:
+    """Do what nobody waits for, and leave the processor to those who store and tell what has just been measured.
+
+    In a thread of its own: on Linux that has its own priority, and since it ends nobody has to be root to get the old
+    one back.
+    """
+
+    def run() -> None:
+        if sys.platform == "linux":
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BACKGROUND_NICENESS)
+        try:
+            work()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="background") as pool:
+        pool.submit(run).result()
 
 
 @shared_task(name="telemetry.tasks.keep_partitions")

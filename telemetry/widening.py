@@ -58,6 +58,7 @@ def gather(batches: Sequence[Batch]) -> Samples:
     offsets: dict[tuple[int, Layout], int] = {}
     parts: list[tuple[Batch, Ints]] = []
     total, starts = 0, []
+    registry.meet(batches)
     for batch in batches:
         key = (batch.node_id, batch.layout)
         start = offsets.get(key)

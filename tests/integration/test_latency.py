@@ -143,7 +143,7 @@ def _seen(page: Page) -> list[tuple[int, float]]:
 def _delays(exporter: Exporter, shown: list[tuple[int, float]]) -> list[float]:
     """For each of `VALUES` scrapes the seconds until it, or a newer one, was on the screen.
 
-    A socket sends the newest state twice a second at most, so now and then a value is overtaken by the next.
+    A socket sends the newest state three times a second at most, so now and then a value is overtaken by the next.
     """
     watts = [value for value, _ in shown]
     assert watts == sorted(set(watts)), "the page went back in time"

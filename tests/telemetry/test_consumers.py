@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from homes.access import acting_as_system
 from homes.models import Membership, NodeCredential, User, WorkOrder
-from telemetry import consumers, live, reads
+from telemetry import consumers, live, reads, watchers
 from telemetry.consumers import NOT_FOUND, NOT_SIGNED_IN, TRY_LATER, WITHDRAWN
 from tests.cast import ANONYMOUS, PASSWORD, Cast, needs_database
 from tests.telemetry.sockets import (
@@ -49,7 +49,7 @@ def _one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything that is counted in seconds, in tenths of them."""
     monkeypatch.setattr(consumers, "SECONDS_BETWEEN_FRAMES", 0.1)
-    monkeypatch.setattr(consumers, "SECONDS_BETWEEN_CHECKS", 0.3)
+    monkeypatch.setattr(watchers, "SECONDS_BETWEEN_CHECKS", 0.3)
 
 
 def test_a_snapshot_and_then_what_is_new(cast: Cast, soon: None) -> None:
@@ -90,7 +90,7 @@ def test_a_burst_becomes_a_few_frames_and_the_last_one_wins(cast: Cast, soon: No
         await socket.frame()
         layer = get_channel_layer()
         for i in range(100):
-            await layer.group_send(live.home_group(cast.home.pk), {"type": "live.state", "payload": {"n": i}})
+            await layer.group_send(live.home_group(cast.home.pk), live.state_message({"n": i}))
         found = await socket.frames(lambda frame: frame["n"] == 99)
         assert await socket.is_quiet(0.3)
         await socket.close()
@@ -110,10 +110,8 @@ def test_the_fleet_keeps_the_newest_of_each_node(cast: Cast, soon: None) -> None
         await socket.frame()
         layer = get_channel_layer()
         for i in range(60):
-            cells = [{"node": i % 3, "n": i}]
-            await layer.group_send(
-                live.FLEET_GROUP, {"type": "live.state", "payload": {"type": "fleet", "cells": cells}}
-            )
+            cells: Any = [{"node": i % 3, "n": i}]
+            await layer.group_send(live.FLEET_GROUP, live.cells_message(cells))
         found = await socket.frames(lambda frame: any(cell["n"] == 59 for cell in frame["cells"]))
         await socket.close()
         assert len(found) <= 20
@@ -199,7 +197,7 @@ def test_what_is_withdrawn_ends_the_socket(
 
 
 def test_what_is_withdrawn_is_noticed_within_five_seconds() -> None:
-    assert consumers.SECONDS_BETWEEN_CHECKS < 5
+    assert watchers.SECONDS_BETWEEN_CHECKS * (1 + 1 / watchers.ROUNDS) < 5
 
 
 def test_an_app_of_another_session_keeps_its_socket(cast: Cast, soon: None) -> None:
@@ -291,7 +289,7 @@ def test_a_snapshot_that_cannot_be_read_closes_the_socket(cast: Cast, monkeypatc
     def away(ids: object) -> None:
         raise OperationalError("away")
 
-    monkeypatch.setattr(reads, "latest", away)
+    monkeypatch.setattr(reads, "households", away)
 
     async def knock() -> int:
         socket = Socket(home_path(cast), session)
@@ -340,6 +338,31 @@ def test_a_client_that_does_not_read_is_let_go(cast: Cast, soon: None, monkeypat
 
 
 def test_nothing_is_made_for_groups_that_nobody_watches(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reads, "latest", lambda ids: pytest.fail("nobody asked"))
+    for name in ("glances", "latest", "households"):
+        monkeypatch.setattr(reads, name, lambda ids: list(ids) and pytest.fail("nobody asked"))
     with acting_as_system():
         live.publish([cast.node.pk])
+
+
+def test_a_question_that_fails_is_asked_again(cast: Cast, soon: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is thrown out for want of an answer, and nobody stays for want of one more question."""
+    session, answers = session_of(cast, "viewer"), iter([OperationalError("away"), ValueError("a mistake of ours")])
+    real = watchers._may_watch
+
+    def ask(*args: Any) -> bool:
+        if error := next(answers, None):
+            raise error
+        return real(*args)
+
+    monkeypatch.setattr(watchers, "_may_watch", ask)
+
+    async def watch() -> int:
+        socket = Socket(home_path(cast), session)
+        await socket.open()
+        await socket.frame()
+        assert await socket.is_quiet(1.0)
+        assert next(answers, None) is None, "both were asked"
+        await as_system(_leave, cast)
+        return await socket.end()
+
+    assert run(watch) == WITHDRAWN

@@ -11,10 +11,11 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 from django.db import Error, IntegrityError, connection
+from django.test.utils import CaptureQueriesContext
 
 from homes.access import acting_as_system
 from homes.models import Gpu, InventoryEvent, Node
-from telemetry import latest, rollups, states, storage
+from telemetry import latest, registry, rollups, states, storage
 from telemetry.batch import Batch
 from telemetry.catalogue import COLUMNS, Kind
 from telemetry.stream import shard_of
@@ -249,6 +250,26 @@ def test_a_gpu_moved_from_another_node(node: Node, make_node: MakeNode) -> None:
     assert len(stored.cells(Kind.GPU, node.pk)) == 4
     powers(node, [0, 1], 100)
     assert events(node)[2:] == [("moved", "00")]
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_worker_that_has_just_started_meets_a_fleet_in_a_few_statements(make_node: MakeNode, is_known: bool) -> None:
+    nodes = [make_node()[0] for _ in range(8)]
+    powered = [[gpu(slot, WATTS, [(AT, 500.0)], owner(node)) for slot in range(16)] for node in nodes]
+    circuits = [series("xfra_circuit_power_watts", [(AT, 7.0)], circuit=name) for name in ("oven", "dryer")]
+    batches = [batch(node.pk, *parts, *circuits) for node, parts in zip(nodes, powered, strict=True)]
+    if is_known:
+        write(*batches)
+        registry.forget()
+    with acting_as_system(), CaptureQueriesContext(connection) as asked:
+        registry.meet(batches)
+        assert len(asked) <= (2 if is_known else 10)
+        if is_known:
+            before = len(asked)
+            gather(batches)
+            assert len(asked) == before
+    for node in nodes:
+        assert events(node) == [("new", f"{slot:02d}") for slot in range(16)]
 
 
 def test_a_gpu_by_a_long_name(node: Node) -> None:

@@ -1,0 +1,129 @@
+"""Who watches through this process, and whether they still may: asked of the database for many at a time.
+
+A question a socket would be hundreds of round trips a second; together they are a few, however many watch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Iterable
+from typing import Final, Protocol
+from weakref import WeakKeyDictionary
+
+from channels.db import database_sync_to_async
+from django.contrib.sessions.models import Session
+from django.db import DatabaseError
+from psycopg_pool import PoolTimeout
+
+from homes.access import acting_as, acting_as_system
+from homes.models import User
+
+logger = logging.getLogger("telemetry.watchers")
+
+SECONDS_BETWEEN_CHECKS: Final = 4.0
+"""Of one watcher, at most, but for the eighth of it that passes between two rounds."""
+ROUNDS: Final = 8
+
+
+class Watcher(Protocol):
+    """A socket that somebody watches through."""
+
+    group: str
+    user_id: int
+    session_key: str | None
+    """None where no session stands behind it."""
+
+    def authorise(self, user: User) -> str | None:
+        """The group that this person may join, None for none."""
+        ...
+
+    async def withdraw(self) -> None:
+        """End it: what was allowed is not any more."""
+        ...
+
+
+def join(watcher: Watcher) -> None:
+    """Ask every few seconds until `leave`. Called within the event loop that serves the watcher."""
+    _rounds.setdefault(asyncio.get_running_loop(), Rounds()).join(watcher)
+
+
+def leave(watcher: Watcher) -> None:
+    if found := _rounds.get(asyncio.get_running_loop()):
+        found.leave(watcher)
+
+
+class Rounds:
+    """Those who watch through one event loop, each with the moment when it is asked about next."""
+
+    def __init__(self) -> None:
+        self._due: dict[Watcher, float] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._ending: set[asyncio.Task[None]] = set()
+
+    def join(self, watcher: Watcher) -> None:
+        self._due[watcher] = _next()
+        if self._task is None:
+            self._task = asyncio.create_task(self._go_round())
+
+    def leave(self, watcher: Watcher) -> None:
+        self._due.pop(watcher, None)
+
+    async def _go_round(self) -> None:
+        try:
+            while self._due:
+                await asyncio.sleep(SECONDS_BETWEEN_CHECKS / ROUNDS)
+                now = time.monotonic()
+                await self._check([watcher for watcher, due in self._due.items() if due <= now])
+        finally:
+            self._task = None
+
+    async def _check(self, some: list[Watcher]) -> None:
+        for watcher in some:
+            self._due[watcher] = _next()
+        try:
+            refused = await _refused(some) if some else []
+        except (DatabaseError, PoolTimeout):
+            return  # not being able to ask is no reason to throw anybody out
+        except Exception:
+            logger.exception("%s watchers could not be asked about", len(some))
+            return  # the others have to be asked about all the same
+        for watcher in refused:
+            if self._due.pop(watcher, None) is None:
+                continue  # has left meanwhile
+            ending = asyncio.create_task(watcher.withdraw())  # whose client may be slow to listen
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
+
+
+_rounds: WeakKeyDictionary[asyncio.AbstractEventLoop, Rounds] = WeakKeyDictionary()
+
+
+def _next() -> float:
+    return time.monotonic() + SECONDS_BETWEEN_CHECKS * random.uniform(0.8, 1.0)  # noqa: S311
+
+
+def _find_refused(some: Iterable[Watcher]) -> list[Watcher]:
+    """Those who may not watch any more what they watch."""
+    by_user: dict[int, list[Watcher]] = {}
+    for watcher in some:
+        by_user.setdefault(watcher.user_id, []).append(watcher)
+    sessions = {watcher.session_key for watcher in some if watcher.session_key is not None}
+    with acting_as_system():  # who somebody is; what they may see is asked as them
+        people = User.objects.filter(is_active=True).in_bulk(by_user)
+        live = set(Session.objects.filter(session_key__in=sessions).values_list("session_key", flat=True))
+    refused = []
+    for user_id, theirs in by_user.items():
+        with acting_as(user_id):
+            refused += [watcher for watcher in theirs if not _may_watch(watcher, people.get(user_id), live)]
+    return refused
+
+
+_refused = database_sync_to_async(_find_refused)
+
+
+def _may_watch(watcher: Watcher, user: User | None, live: set[str]) -> bool:
+    has_session = watcher.session_key is None or watcher.session_key in live
+    return user is not None and has_session and watcher.authorise(user) == watcher.group
