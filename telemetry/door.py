@@ -120,7 +120,10 @@ class RemoteWriteDoor:
             raise try_later("the token store is away") from None
 
     def known(self, node_id: int) -> KnownSeries:
-        return self._series.setdefault(node_id, KnownSeries())
+        found = self._series.get(node_id)
+        if found is None:
+            found = self._series[node_id] = KnownSeries()
+        return found
 
     def _decode(self, node_id: int, body: bytes, is_v2: bool) -> Admitted:
         known, now, oldest_ms = self.known(node_id), time.time(), oldest_accepted_ms()
