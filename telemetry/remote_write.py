@@ -63,15 +63,29 @@ class RawSeries:
     """Why the series is refused as a whole, where its labels cannot even be told."""
 
 
-def decompress(body: bytes) -> bytes:
-    """Snappy block format. The declared size is checked before anything is allocated for it."""
+def declared_size(body: bytes) -> int:
+    """How long the message of a snappy block says it is: known before anything is allocated for it."""
     declared, _ = varint(body, 0)
     if declared > MAX_DECOMPRESSED_BYTES:
         raise TooLarge(f"decompressed size {declared} is over the limit of {MAX_DECOMPRESSED_BYTES} bytes")
     if declared > 32 + len(body) * 64:  # snappy cannot expand further than this
         raise BadBody("declared decompressed size is impossible for this body")
+    return declared
+
+
+def decompress(body: bytes) -> bytes:
+    """Snappy block format. Raises BadBody or TooLarge."""
+    declared_size(body)
     try:
         return bytes(cramjam.snappy.decompress_raw(body))
+    except cramjam.DecompressionError as error:
+        raise BadBody("body is not a snappy block") from error
+
+
+def decompress_into(body: bytes, memory: bytearray) -> int:
+    """The same to the beginning of memory that is large enough; returns the length. Raises BadBody."""
+    try:
+        return int(cramjam.snappy.decompress_raw_into(body, memory))
     except cramjam.DecompressionError as error:
         raise BadBody("body is not a snappy block") from error
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from telemetry import batch as batches
 from telemetry import chunks, copying
-from telemetry.batch import OTHER, Batch, CorruptBatch, GpuSubject, OtherSubject
+from telemetry.batch import OTHER, Batch, CorruptBatch, GpuSubject, Instants, OtherSubject
 from telemetry.bucketing import LOOKBACK_SECONDS, bucket
 from telemetry.catalogue import COLUMNS, Kind, Shape
 from telemetry.chunks import FIELDS, Buckets, Chunk
@@ -46,7 +46,9 @@ def batch_strategy(draw: Any) -> Batch:
         other_series=tuple(draw(st.lists(st.builds(OtherSubject, TEXT, st.dictionaries(TEXT, TEXT)), max_size=3))),
     )
     order = draw(st.permutations(range(len(batch))))[: draw(st.integers(0, 20))]
-    return replace(batch, series=np.array(order, np.uint16), at_ms=batch.at_ms[order], values=batch.values[order])
+    return replace(
+        batch, series=np.array(order, np.uint16), instants=Instants.of(batch.at_ms[order]), values=batch.values[order]
+    )
 
 
 def as_plain(batch: Batch) -> tuple[Any, ...]:
