@@ -116,11 +116,11 @@ class KnownSeries:
         key = _key(label_bytes)
         number = self._numbers.get(key)
         if number is None:
-            number = self._learn(key, label_bytes, now)
+            return self._learn(key, label_bytes, VALUED, now)
         self._used_at[number] = now
         return number
 
-    def _learn(self, key: bytes, label_bytes: bytes, now: float) -> int:
+    def _learn(self, key: bytes, label_bytes: bytes, sample: bytes, now: float) -> int:
         meaning = _meaning(parse_labels(label_bytes))
         number = len(self._meanings)
         if number < self._budget:
@@ -128,8 +128,9 @@ class KnownSeries:
         else:
             number = self._free(now)
             self._meanings[number] = meaning
-        self._put(number, label_bytes, VALUED)
+        self._put(number, label_bytes, sample)
         self._numbers[key] = number
+        self._used_at[number] = now
         self._layout = None
         return number
 
@@ -198,8 +199,8 @@ class KnownSeries:
                 expected = self._expect(message, position, now)
                 if expected is None:
                     return None
-                self._follower[previous] = expected
-                number, window = expected, _WINDOW
+                number, window = expected
+                self._follower[previous] = number
                 ends, valued = self._expected.match(message, position, number, window)
                 if not len(ends):
                     return None
@@ -216,18 +217,32 @@ class KnownSeries:
         have = None if valued.all() else valued
         return _Shape(stretches, series, ends - 8, ends[valued] - 15, have, self.scaling(series), now)
 
-    def _expect(self, message: bytes, position: int, now: float) -> int | None:
-        """Which series begins here, expected as it is here; None where that is not the usual form."""
+    def _expect(self, message: bytes, position: int, now: float) -> tuple[int, int] | None:
+        """Which series begins here and how many follow it as they are here; None where that is not the usual form.
+
+        Where it is new, so probably are those that come after it: they are learned together.
+        """
+        first, count = -1, 0
         try:
-            begin, end = label_span(message, position)
-            label_bytes, sample = message[begin:end], message[end : end + 3]
-            if sample not in (VALUED, ZERO):
-                return None
-            number = self.number(label_bytes, now)
+            while position < len(message):
+                begin, end = label_span(message, position)
+                label_bytes, sample = message[begin:end], message[end : end + 3]
+                if sample not in (VALUED, ZERO):
+                    break
+                key = _key(label_bytes)
+                number = self._numbers.get(key)
+                if number is not None:
+                    if count:
+                        break
+                    self._put(number, label_bytes, sample)
+                    return number, _WINDOW
+                number = self._learn(key, label_bytes, sample, now)
+                if count and number != first + count:  # it took the number of one that is gone
+                    break
+                first, count, position = number - count, count + 1, end + (18 if sample == VALUED else 9)
         except (BadBody, BadSeries):
-            return None
-        self._put(number, label_bytes, sample)
-        return number
+            pass
+        return (first, count) if count else None
 
     def _put(self, number: int, label_bytes: bytes, sample: bytes) -> None:
         self._expected.put(number, label_bytes, sample)

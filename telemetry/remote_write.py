@@ -132,9 +132,15 @@ def label_span(message: bytes, position: int) -> tuple[int, int]:
         raise BadBody("not a series")
     _, begin = varint(message, position + 1)
     end = begin
-    while message[end : end + 1] == b"\x0a":
-        length, end = varint(message, end + 1)
-        end += length
+    try:
+        while message[end] == 0x0A:
+            length = message[end + 1]
+            if length > 0x7F:  # short ones, which nearly all are, are read where they stand
+                length, end = varint(message, end + 1)
+                end -= 2
+            end += 2 + length
+    except IndexError:
+        pass  # nothing after the labels
     return begin, end
 
 
@@ -145,7 +151,10 @@ def parse_labels(label_bytes: bytes) -> dict[str, str]:
     if end > MAX_LABELS_BYTES:
         raise BadSeries(f"labels of more than {MAX_LABELS_BYTES} bytes")
     while position < end:
-        length, position = varint(label_bytes, position + 1)
+        length = label_bytes[position + 1]
+        position += 2
+        if length > 0x7F:
+            length, position = varint(label_bytes, position - 1)
         message = label_bytes[position : position + length]
         name, value = _common_label(message) if length <= MAX_COMMON_LABEL_BYTES else _label(message)
         position += length

@@ -43,6 +43,6 @@ application = ProtocolTypeRouter(
     }
 )
 
-# A body makes a hundred objects that go away by themselves; looking at everything else after seven of them found nothing.
+# A body makes many objects, and they go away by themselves: looking at all others after every seven bodies is in vain.
 gc.freeze()
 gc.set_threshold(20_000, 20, 20)

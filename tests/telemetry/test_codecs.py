@@ -280,8 +280,8 @@ def test_rows_copied_in_binary_come_back_equal(database: None, groups: list[list
             copy.write(body)
         cursor.execute("SELECT k, (extract(epoch FROM at) * 1000)::bigint, a::float8, b, c::float8 FROM copied")
         read = cursor.fetchall()
-    assert len(read) == len(rows)
-    for mine, sent in zip(read, rows, strict=True):
+    whole_first = sorted(rows, key=lambda row: any(map(math.isnan, row[2:])))
+    for mine, sent in zip(read, whole_first, strict=True):
         assert mine[:2] == sent[:2]
         for value, expected in zip(mine[2:], sent[2:], strict=True):
             assert (value is None) == math.isnan(expected)
