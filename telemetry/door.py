@@ -28,6 +28,7 @@ from telemetry import remote_write_v2
 from telemetry.admission import Admitted, admit, admit_body
 from telemetry.appending import Appender
 from telemetry.callers import Callers, CallersUnavailable, CallerUnknown
+from telemetry.deadlines import Deadlines
 from telemetry.expected_bytes import Slate
 from telemetry.known_series import KnownSeries
 from telemetry.stream import StreamFull, shard_of
@@ -200,13 +201,15 @@ def _check_format(headers: Headers) -> None:
         raise Refusal(415, "send content-encoding: snappy (block format)")
 
 
+_deadlines = Deadlines()
+
+
 async def read_body(headers: Headers, receive: Receive) -> bytes:
     declared = headers.get(b"content-length", b"0")
     if not declared.isdigit() or int(declared) > wire.MAX_COMPRESSED_BYTES:
         raise Refusal(413, f"a body may have {wire.MAX_COMPRESSED_BYTES} bytes")
     try:
-        async with asyncio.timeout(BODY_SECONDS):
-            return await _collect(receive)
+        return await _deadlines.keep(BODY_SECONDS, _collect(receive))
     except TimeoutError:
         # Not 408: Prometheus throws away what was answered 4xx, and a slow uplink is no reason for that.
         raise try_later("the body took too long") from None

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from telemetry import registry
-from telemetry.batch import OTHER, Batch, Layout
+from telemetry.batch import OTHER, Batch, Instants, Layout
 from telemetry.catalogue import COLUMNS, Kind
 
 Ints = npt.NDArray[np.int64]
@@ -69,7 +69,10 @@ def gather(batches: Sequence[Batch]) -> Samples:
     lengths = [len(batch) for batch in batches]
     return Samples(
         np.concatenate([batch.series for batch in batches]) + np.repeat(np.array(starts, np.int64), lengths),
-        np.concatenate([batch.at_ms for batch in batches]),
+        Instants(
+            np.concatenate([batch.instants.at_ms for batch in batches]),
+            np.concatenate([batch.instants.lengths for batch in batches]),
+        ).each(),
         np.concatenate([batch.values for batch in batches]),
         np.concatenate([batch.layout.kinds for batch, _ in parts]),
         np.concatenate([batch.layout.codes for batch, _ in parts]),
