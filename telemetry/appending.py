@@ -31,6 +31,7 @@ class Appender:
 
     def __init__(self, client: redis.asyncio.Redis) -> None:
         self._client = client
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._script: str | None = None
         self._waiting: list[_Waiting] = []
         self._sending: asyncio.Task[None] | None = None
@@ -40,7 +41,9 @@ class Appender:
 
         Raises StreamFull, and redis.RedisError or OSError when Redis is away.
         """
-        one = _Waiting(shard, body, asyncio.get_running_loop().create_future())
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()  # which costs a system call
+        one = _Waiting(shard, body, self._loop.create_future())
         self._waiting.append(one)
         if self._sending is None:
             self._sending = asyncio.create_task(self._send_all())

@@ -23,7 +23,8 @@ class Deadlines:
 
     async def keep(self, seconds: float, work: Coroutine[Any, Any, T]) -> T:
         """What `work` returns. Raises TimeoutError."""
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
         if task is None:
             raise RuntimeError("only a task can be late")
         if loop is not self._loop:
