@@ -73,6 +73,9 @@ def _apply(execute: Callable[..., Any], sql: Any, params: Any, many: bool, conte
     # A failed transaction takes nothing but its rollback, which says on nobody's behalf anything.
     if getattr(raw, "xfra_access", None) != wanted and status != TransactionStatus.INERROR:
         raw.execute("SELECT set_config('xfra.access', %s, false)", [wanted])
-        # Inside a transaction a rollback would undo the setting, so it is trusted only outside one.
+        # Inside a transaction a rollback would undo the setting, so it is trusted only outside one. Where this is what
+        # began one, as the first statement of an atomic block is, it has to be kept before anything else happens.
+        if status == TransactionStatus.IDLE and not raw.autocommit:
+            raw.commit()
         raw.xfra_access = wanted if status == TransactionStatus.IDLE else None
     return execute(sql, params, many, context)

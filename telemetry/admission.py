@@ -9,10 +9,11 @@ from typing import Final
 
 import numpy as np
 
-from telemetry.batch import OTHER, Batch, Float64s
+from telemetry.batch import OTHER, Batch, Float64s, Instants
 from telemetry.catalogue import NOT_SUPPORTED
+from telemetry.expected_bytes import Slate
 from telemetry.known_series import Found, KnownSeries
-from telemetry.remote_write import BadSeries, RawSeries, walk
+from telemetry.remote_write import BadSeries, RawSeries, decompress, walk
 
 FUTURE_MS: Final = 600_000
 
@@ -32,14 +33,17 @@ class Admitted:
         return f"{self.refused.total()} of {total} refused: {parts}"
 
 
-def admit_message(node_id: int, message: bytes, known: KnownSeries, now: float, oldest_ms: int) -> Admitted:
-    """A decompressed WriteRequest, by comparison where it is as expected and by `admit` where it is not.
+def admit_body(node_id: int, body: bytes, known: KnownSeries, slate: Slate, now: float, oldest_ms: int) -> Admitted:
+    """A compressed WriteRequest, by comparison where it is as expected and by `admit` where it is not.
 
     Raises BadBody or TooLarge.
     """
-    found = known.read(message, now)
+    found = known.recognise(slate, now) if slate.fill(body) else None
     if found is None:
-        return admit(node_id, walk(message), known, now, oldest_ms)
+        message = decompress(body)
+        found = known.read(message, now)
+        if found is None:
+            return admit(node_id, walk(message), known, now, oldest_ms)
     return _believe(node_id, found, known, Counter(), now, oldest_ms)
 
 
@@ -67,21 +71,24 @@ def admit(node_id: int, body: Iterable[RawSeries], known: KnownSeries, now: floa
             at_ms.append(at)
             values.append(value)
     order = np.array(numbers, np.uint16)
-    found = Found(order, np.array(at_ms, np.int64), np.array(values, np.float64), known.scaling(order))
+    instants = Instants.of(np.array(at_ms, np.int64))
+    found = Found(order, instants, np.array(values, np.float64), known.scaling(order))
     return _believe(node_id, found, known, refused, now, oldest_ms)
 
 
 def _believe(
     node_id: int, found: Found, known: KnownSeries, refused: Counter[str], now: float, oldest_ms: int
 ) -> Admitted:
-    scale, low, high = found.scaling
+    scale, low, high, certain = found.scaling
     newest_ms = int(now * 1000) + FUTURE_MS
-    at, raw = found.at_ms, found.values
+    raw, at_ms = found.values, found.instants.at_ms.tolist()
     with np.errstate(invalid="ignore"):  # a stale marker is a signalling NaN
         value = raw * scale
-        odd = (raw >= NOT_SUPPORTED) | (value < low) | (value > high) | (at < oldest_ms) | (at > newest_ms)
-    batch = Batch(node_id, known.layout, found.series, at, value)
-    return _sift(batch, raw, (low, high), (oldest_ms, newest_ms), refused) if odd.any() else Admitted(batch, refused)
+        odd = ((value < low) | (value > certain)).any()
+    batch = Batch(node_id, known.layout, found.series, found.instants, value)
+    if odd or (at_ms and (min(at_ms) < oldest_ms or max(at_ms) > newest_ms)):
+        return _sift(batch, raw, (low, high), (oldest_ms, newest_ms), refused)
+    return Admitted(batch, refused)
 
 
 def _sift(
@@ -107,7 +114,8 @@ def _sift(
             refused[reason] += count
     keep = ~(early | late | wild)
     return Admitted(
-        Batch(batch.node_id, batch.layout, batch.series[keep], at[keep], np.clip(value, low, high)[keep]), refused
+        Batch(batch.node_id, batch.layout, batch.series[keep], Instants.of(at[keep]), np.clip(value, low, high)[keep]),
+        refused,
     )
 
 

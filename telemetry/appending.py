@@ -23,7 +23,7 @@ MAX_BYTES_TOGETHER: Final = 8 << 20
 class _Waiting:
     shard: int
     body: bytes
-    answered: asyncio.Future[int]
+    answered: asyncio.Future[bool]
 
 
 class Appender:
@@ -31,6 +31,7 @@ class Appender:
 
     def __init__(self, client: redis.asyncio.Redis) -> None:
         self._client = client
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._script: str | None = None
         self._waiting: list[_Waiting] = []
         self._sending: asyncio.Task[None] | None = None
@@ -40,14 +41,13 @@ class Appender:
 
         Raises StreamFull, and redis.RedisError or OSError when Redis is away.
         """
-        one = _Waiting(shard, body, asyncio.get_running_loop().create_future())
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()  # which costs a system call
+        one = _Waiting(shard, body, self._loop.create_future())
         self._waiting.append(one)
         if self._sending is None:
             self._sending = asyncio.create_task(self._send_all())
-        answer = await one.answered
-        if answer < 0:
-            raise StreamFull("the ingest stream is full" if answer == -1 else "disk or memory runs short")
-        return answer == 1
+        return await one.answered
 
     async def _send_all(self) -> None:
         try:
@@ -64,32 +64,48 @@ class Appender:
                 one.answered.cancel()
 
     async def _send(self, batch: list[_Waiting]) -> None:
+        shards: dict[int, list[_Waiting]] = {}
+        for one in batch:
+            shards.setdefault(one.shard, []).append(one)
         try:
-            answers = await self._evaluate(batch)
-            lost = [i for i, answer in enumerate(answers) if isinstance(answer, redis.exceptions.NoScriptError)]
+            answers = await self._evaluate(shards)
+            lost = {shard for shard, answer in answers.items() if isinstance(answer, redis.exceptions.NoScriptError)}
             if lost:  # Redis was started anew and has forgotten the script
                 self._script = None
-                again = await self._evaluate([batch[i] for i in lost])
-                for i, answer in zip(lost, again, strict=True):
-                    answers[i] = answer
+                answers |= await self._evaluate({shard: shards[shard] for shard in lost})
         except (redis.RedisError, OSError) as error:
-            answers = [error] * len(batch)
-        for one, answer in zip(batch, answers, strict=True):
-            if one.answered.done():  # its sender has gone away meanwhile
-                continue
-            if isinstance(answer, Exception):
-                one.answered.set_exception(answer)
-            else:
-                one.answered.set_result(int(answer))
+            answers = dict.fromkeys(shards, error)
+        for shard, waiting in shards.items():
+            _tell(waiting, answers[shard])
 
-    async def _evaluate(self, batch: list[_Waiting]) -> list[Any]:
+    async def _evaluate(self, shards: dict[int, list[_Waiting]]) -> dict[int, Any]:
+        """One call of the script for all bodies of a shard: each call costs Redis and us more than a body does."""
         if self._script is None:
             self._script = str(await self._client.script_load(APPEND))
         capacity = capacity_bytes()
         async with self._client.pipeline(transaction=False) as pipe:
-            for one in batch:
-                keys = Keys(one.shard)
+            for shard, waiting in shards.items():
+                keys = Keys(shard)
                 names = [keys.stream, keys.held, keys.awake, *SHUT.values()]
-                pipe.evalsha(self._script, len(names), *names, one.body, capacity, WAKE_SECONDS)
+                bodies = [one.body for one in waiting]
+                pipe.evalsha(self._script, len(names), *names, capacity, WAKE_SECONDS, *bodies)
             answers: list[Any] = await pipe.execute(raise_on_error=False)
-        return answers
+        return dict(zip(shards, answers, strict=True))
+
+
+def _tell(waiting: list[_Waiting], answer: Any) -> None:
+    """What APPEND answered, or what went wrong, to those who wait for it. One of them wakes the worker."""
+    if answer == -2:
+        answer = StreamFull("disk or memory runs short")
+    wake, *full = [0] if isinstance(answer, Exception) else answer
+    without_room = set(full)
+    for place, one in enumerate(waiting):
+        if one.answered.done():  # its sender has gone away meanwhile
+            continue
+        if isinstance(answer, Exception):
+            one.answered.set_exception(answer)
+        elif place in without_room:
+            one.answered.set_exception(StreamFull("the ingest stream is full"))
+        else:
+            one.answered.set_result(bool(wake))
+            wake = 0

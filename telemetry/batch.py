@@ -86,6 +86,24 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
+class Instants:
+    """When samples were taken, as runs of equal instants, for all of a scrape have the same: (runs,) arrays."""
+
+    at_ms: Int64s
+    lengths: Int64s
+
+    @classmethod
+    def of(cls, at_ms: Int64s) -> Instants:
+        """From the milliseconds of each sample."""
+        starts, lengths = runs(at_ms)
+        return cls(at_ms[starts], lengths)
+
+    def each(self) -> Int64s:
+        """The milliseconds of each sample."""
+        return np.repeat(self.at_ms, self.lengths)
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Samples of one node in the order in which they arrived: (n,) arrays.
 
@@ -96,7 +114,7 @@ class Batch:
     node_id: int
     layout: Layout
     series: npt.NDArray[np.uint16]
-    at_ms: Int64s
+    instants: Instants
     values: Float64s
 
     @classmethod
@@ -114,10 +132,14 @@ class Batch:
     ) -> Batch:
         """A batch whose samples each say what they are: one series to a sample."""
         layout = Layout(kinds, codes, subjects, tuple(gpus), tuple(circuits), tuple(other_series))
-        return cls(node_id, layout, np.arange(len(values), dtype=np.uint16), at_ms, values)
+        return cls(node_id, layout, np.arange(len(values), dtype=np.uint16), Instants.of(at_ms), values)
 
     def __len__(self) -> int:
         return len(self.values)
+
+    @property
+    def at_ms(self) -> Int64s:
+        return self.instants.each()
 
     @property
     def kinds(self) -> npt.NDArray[np.uint8]:
@@ -145,15 +167,14 @@ def runs(values: npt.NDArray[Any]) -> tuple[Int64s, Int64s]:
 def encode(batch: Batch) -> bytes:
     if len(batch.layout) > MAX_SERIES:
         raise ValueError(f"a layout of more than {MAX_SERIES} series")
-    starts, lengths = runs(batch.at_ms)
-    layout = batch.layout.wire
+    instants, layout = batch.instants, batch.layout.wire
     return b"".join(
         [
-            _HEAD.pack(MAGIC, batch.node_id, len(batch), len(starts), len(layout)),
+            _HEAD.pack(MAGIC, batch.node_id, len(batch), len(instants.lengths), len(layout)),
             layout,
             batch.series.astype("<u2", copy=False).tobytes(),
-            lengths.astype("<u4").tobytes(),
-            batch.at_ms[starts].astype("<i8", copy=False).tobytes(),
+            instants.lengths.astype("<u4").tobytes(),
+            instants.at_ms.astype("<i8", copy=False).tobytes(),
             batch.values.astype("<f8", copy=False).tobytes(),
         ]
     )
@@ -176,12 +197,12 @@ def _decode(data: bytes) -> Batch:
         raise CorruptBatch("wrong length")
     layout = _layout(data[_HEAD.size : begin])
     series = np.frombuffer(data, "<u2", count, begin)
-    lengths = np.frombuffer(data, "<u4", runs, begin + count * 2)
-    instants = np.frombuffer(data, "<i8", runs, begin + count * 2 + runs * 4)
+    lengths = np.frombuffer(data, "<u4", runs, begin + count * 2).astype(np.int64)
+    at_ms = np.frombuffer(data, "<i8", runs, begin + count * 2 + runs * 4)
     values = np.frombuffer(data, "<f8", count, begin + count * 2 + runs * 12)
-    if int(lengths.sum(dtype=np.int64)) != count or (count and int(series.max()) >= len(layout)):
+    if int(lengths.sum()) != count or (count and int(series.max()) >= len(layout)):
         raise CorruptBatch("parts that do not fit each other")
-    return Batch(node_id, layout, series, np.repeat(instants, lengths), values)
+    return Batch(node_id, layout, series, Instants(at_ms, lengths), values)
 
 
 @lru_cache(maxsize=_LAYOUTS)

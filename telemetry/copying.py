@@ -5,8 +5,8 @@ Source: the PostgreSQL documentation of COPY, section Binary Format.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from django.db import connection
 HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 TRAILER: Final = b"\xff\xff"
 EPOCH_2000_US: Final = 946_684_800_000_000
-_NULL: Final = np.frombuffer((-1).to_bytes(4, "big", signed=True), np.uint8)
+_NULL: Final = -1
 
 
 def timestamps(at_ms: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -27,27 +27,37 @@ def timestamps(at_ms: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 def binary_rows(
     columns: list[tuple[npt.NDArray[Any], str]], values: npt.NDArray[np.float64], sizes: list[int]
 ) -> bytes:
-    """A complete COPY body.
+    """A complete COPY body: rows that lack nothing, then the others.
 
     `columns` are leading NOT NULL columns as (array, big-endian dtype such as ">i4"); `values` is a
     (rows, n) matrix where NaN becomes NULL, and `sizes` says for each of its columns whether it is
     float32 (4) or float64 (8).
     """
-    rows = values.shape[0]
-    parts: list[npt.NDArray[np.uint8]] = [_constant(rows, len(columns) + len(sizes), 2)]
-    keep: list[npt.NDArray[np.bool_]] = [np.ones((rows, 2), np.bool_)]
-    for array, dtype in columns:
-        data = _bytes(array, dtype)
-        parts += [_constant(rows, data.shape[1], 4), data]
-        keep.append(np.ones((rows, 4 + data.shape[1]), np.bool_))
-    absent = np.isnan(values)
-    for i, size in enumerate(sizes):
-        length = _constant(rows, size, 4)
-        length[absent[:, i]] = _NULL
-        parts += [length, _bytes(values[:, i], f">f{size}")]
-        keep += [np.ones((rows, 4), np.bool_), np.repeat(~absent[:, i : i + 1], size, axis=1)]
-    matrix, mask = np.concatenate(parts, axis=1), np.concatenate(keep, axis=1)
-    return HEADER + matrix[mask].tobytes() + TRAILER
+    cells = [*columns, *((values[:, i], f">f{size}") for i, size in enumerate(sizes))]
+    fields: list[tuple[str, str]] = [("count", ">i2")]
+    for i, (_, dtype) in enumerate(cells):
+        fields += [(f"length{i}", ">i4"), (f"value{i}", dtype)]
+    table = np.empty(len(values), fields)
+    table["count"] = len(cells)
+    for i, (array, dtype) in enumerate(cells):
+        table[f"length{i}"] = np.dtype(dtype).itemsize
+        table[f"value{i}"] = array
+    return HEADER + _without_absent(table, np.isnan(values), len(columns)) + TRAILER
+
+
+def _without_absent(table: npt.NDArray[Any], absent: npt.NDArray[np.bool_], first: int) -> bytes:
+    """Rows as bytes, of absent values (the first is in column `first`) only that they are NULL."""
+    some = absent.any(axis=1)
+    if not some.any():
+        return table.tobytes()
+    whole, table, absent = table[~some].tobytes(), table[some], absent[some]
+    octets = table.view(np.uint8).reshape(len(table), -1)
+    mask, places = np.ones(octets.shape, np.bool_), cast(Mapping[str, tuple[Any, ...]], table.dtype.fields)
+    for i in range(absent.shape[1]):
+        size, begin = places[f"value{first + i}"][:2]
+        table[f"length{first + i}"][absent[:, i]] = _NULL
+        mask[absent[:, i], begin : begin + size.itemsize] = False
+    return whole + octets[mask].tobytes()
 
 
 def fetch(query: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
@@ -88,12 +98,3 @@ def _prepare() -> None:
     """Django's cursors know only text, but that there is a connection, and on whose behalf it asks, they see to."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
-
-
-def _constant(rows: int, number: int, size: int) -> npt.NDArray[np.uint8]:
-    return np.tile(np.frombuffer(number.to_bytes(size, "big"), np.uint8), (rows, 1))
-
-
-def _bytes(array: npt.NDArray[Any], dtype: str) -> npt.NDArray[np.uint8]:
-    wide = np.ascontiguousarray(array).astype(dtype)
-    return wide.view(np.uint8).reshape(len(wide), wide.dtype.itemsize)

@@ -13,6 +13,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import redis
@@ -24,9 +25,11 @@ from redis.backoff import NoBackoff
 from telemetry import batch as batches
 from telemetry import remote_write as wire
 from telemetry import remote_write_v2
-from telemetry.admission import Admitted, admit, admit_message
+from telemetry.admission import Admitted, admit, admit_body
 from telemetry.appending import Appender
 from telemetry.callers import Callers, CallersUnavailable, CallerUnknown
+from telemetry.deadlines import Deadlines
+from telemetry.expected_bytes import Slate
 from telemetry.known_series import KnownSeries
 from telemetry.stream import StreamFull, shard_of
 from telemetry.tasks import drain
@@ -54,10 +57,10 @@ class Written:
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
+        if not self.is_told:
+            return []
         counts = {b"samples": self.samples, b"histograms": 0, b"exemplars": 0}  # the latter two are never kept
-        return [
-            (b"x-prometheus-remote-write-%s-written" % what, b"%d" % n) for what, n in counts.items() if self.is_told
-        ]
+        return [(b"x-prometheus-remote-write-%s-written" % what, b"%d" % n) for what, n in counts.items()]
 
 
 class Refusal(Exception):
@@ -79,12 +82,13 @@ class RemoteWriteDoor:
     def __init__(self) -> None:
         self._callers = Callers()
         self._series: dict[int, KnownSeries] = {}
+        self._slate = Slate()
         self._appender: Appender | None = None
         self._waking: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
-        written = Written(_media_type(headers) == V2)
+        written = Written(_media_type(headers.get(b"content-type", b"")) == V2)
         try:
             complaint = await self._accept(scope["method"], headers, receive, written)
             await answer(send, 400 if complaint else 204, complaint, written.headers)
@@ -120,15 +124,17 @@ class RemoteWriteDoor:
             raise try_later("the token store is away") from None
 
     def known(self, node_id: int) -> KnownSeries:
-        return self._series.setdefault(node_id, KnownSeries())
+        found = self._series.get(node_id)
+        if found is None:
+            found = self._series[node_id] = KnownSeries()
+        return found
 
     def _decode(self, node_id: int, body: bytes, is_v2: bool) -> Admitted:
         known, now, oldest_ms = self.known(node_id), time.time(), oldest_accepted_ms()
         try:
-            message = wire.decompress(body)
             if is_v2:
-                return admit(node_id, remote_write_v2.walk(message), known, now, oldest_ms)
-            return admit_message(node_id, message, known, now, oldest_ms)
+                return admit(node_id, remote_write_v2.walk(wire.decompress(body)), known, now, oldest_ms)
+            return admit_body(node_id, body, known, self._slate, now, oldest_ms)
         except wire.TooLarge as error:
             raise Refusal(413, str(error)) from None
         except wire.BadBody as error:
@@ -179,14 +185,15 @@ def _wake(shard: int) -> None:
         logger.warning("could not wake shard %s: %s", shard, error)
 
 
-def _media_type(headers: Headers) -> bytes:
-    """The content type without spaces or capitals, the protocol's own default spelled out."""
-    found = headers.get(b"content-type", b"").lower().replace(b" ", b"")
+@lru_cache(maxsize=64)
+def _media_type(content_type: bytes) -> bytes:
+    """A content type without spaces or capitals, the protocol's own default spelled out."""
+    found = content_type.lower().replace(b" ", b"")
     return V1 if found == b"application/x-protobuf" else found
 
 
 def _check_format(headers: Headers) -> None:
-    if _media_type(headers) not in (V1, V2):
+    if _media_type(headers.get(b"content-type", b"")) not in (V1, V2):
         raise Refusal(
             415, "send application/x-protobuf of prometheus.WriteRequest (1.0) or io.prometheus.write.v2.Request (2.0)"
         )
@@ -194,13 +201,15 @@ def _check_format(headers: Headers) -> None:
         raise Refusal(415, "send content-encoding: snappy (block format)")
 
 
+_deadlines = Deadlines()
+
+
 async def read_body(headers: Headers, receive: Receive) -> bytes:
     declared = headers.get(b"content-length", b"0")
     if not declared.isdigit() or int(declared) > wire.MAX_COMPRESSED_BYTES:
         raise Refusal(413, f"a body may have {wire.MAX_COMPRESSED_BYTES} bytes")
     try:
-        async with asyncio.timeout(BODY_SECONDS):
-            return await _collect(receive)
+        return await _deadlines.keep(BODY_SECONDS, _collect(receive))
     except TimeoutError:
         # Not 408: Prometheus throws away what was answered 4xx, and a slow uplink is no reason for that.
         raise try_later("the body took too long") from None

@@ -11,6 +11,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from telemetry.remote_write import declared_size, decompress_into
+
 VALUED: Final = b"\x12\x10\x09"
 """How a sample begins, up to its value, which is followed by a tag and the timestamp."""
 ZERO: Final = b"\x12\x07\x10"
@@ -20,9 +22,35 @@ _TAG: Final = 0x10
 _TAILS: Final = {VALUED: bytes(8) + bytes([_TAG]) + bytes(6), ZERO: bytes(6)}
 """What follows. The timestamp is a varint of six bytes: every millisecond from 2004 to 2109."""
 
+LONGEST: Final = 4 << 20
+"""Longer messages are rare, and as much memory would be kept for them."""
+
 Positions = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 _NOTHING: Final = np.empty(0, np.int64)
+
+
+class Slate:
+    """Where messages are put, one after the other, to be compared: memory that is in use already costs the least."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._resize(1 << 18)
+
+    def _resize(self, size: int) -> None:
+        self.octets = bytearray(size)
+        self.words: Any = _words(self.octets, "<u8")
+        """The eight bytes from each position on, overlapping."""
+
+    def fill(self, body: bytes) -> bool:
+        """Put the message of a snappy block here; False where it is too long. Raises BadBody or TooLarge."""
+        declared = declared_size(body)
+        if declared > LONGEST:
+            return False
+        if declared > len(self.octets):
+            self._resize(2 * declared)
+        self.size = decompress_into(body, self.octets)
+        return True
 
 
 class ExpectedBytes:
@@ -84,14 +112,11 @@ class ExpectedBytes:
             count = int(np.searchsorted(ends, int(differs.argmax()), "right"))
         return ends[:count] + position, valued[:count]
 
-    def fits(self, message: bytes, stretches: list[tuple[int, int, int]], ends: Positions, valued: Flags) -> bool:
-        """Whether a message is these stretches of (first series, how many, position), which end where they did."""
-        seen = bytearray(message)
-        _blank(seen, ends, valued)
-        for number, count, position in stretches:
-            begin, end = int(self._starts[number]), int(self._starts[number + count])
-            mine = seen if end - begin == len(seen) else seen[position : position + end - begin]
-            if mine != self._octets.data[begin:end]:  # of a bytearray this is one memcmp, of a view it is not
+    def fits(self, slate: Slate, stretches: list[tuple[int, int, int]]) -> bool:
+        """Whether a message is these stretches of (first series, how many, position), blanked as they are here."""
+        starts, octets = self._starts, self._octets.data
+        for number, count, position in stretches:  # each is one memcmp
+            if not slate.octets.startswith(octets[starts[number] : starts[number + count]], position):
                 return False
         return True
 

@@ -9,15 +9,16 @@ decoder has the word.
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from telemetry.batch import OTHER, Float64s, GpuSubject, Int64s, Layout, OtherSubject, runs
-from telemetry.catalogue import CIRCUIT_LABEL, GPU_UUID_LABEL, Kind, find_source
-from telemetry.expected_bytes import VALUED, ZERO, ExpectedBytes
+from telemetry.batch import OTHER, Float64s, GpuSubject, Instants, Int64s, Layout, OtherSubject, runs
+from telemetry.catalogue import CIRCUIT_LABEL, GPU_UUID_LABEL, NOT_SUPPORTED, Kind, find_source
+from telemetry.expected_bytes import VALUED, ZERO, ExpectedBytes, Slate
 from telemetry.remote_write import BadBody, BadSeries, label_span, parse_labels
 
 SERIES_BUDGET: Final = 3000
@@ -30,9 +31,14 @@ _SHAPES: Final = 32
 _FEW: Final = 16
 """Fewer numbers than that are dealt with faster one by one."""
 _USED_SECONDS: Final = IDLE_SECONDS / 60
-_INSTANT: Final = np.uint64(0x80808080_8080FF00)
-_INSTANT_BITS: Final = np.uint64(0x00808080_80801000)
-"""The last eight bytes of a series, of which the first is not looked at: a tag and a varint of six bytes."""
+_TAG: Final = np.uint64(0xFF00)
+_TAG_BITS: Final = np.uint64(0x1000)
+_BEFORE_INSTANT: Final = np.uint64(0xFFFF)
+"""Of the last eight bytes of a series: what is before its instant, and the tag that has to be the second of them."""
+_INSTANT_BYTES: Final = np.uint64(16)
+_MORE: Final = 0x8080_80808080
+_MORE_BITS: Final = 0x0080_80808080
+"""A varint of six bytes says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +52,22 @@ class Meaning:
     low: float
     high: float
 
+    @property
+    def scaling(self) -> tuple[float, float, float, float]:
+        """See Found.scaling."""
+        return self.scale, self.low, self.high, min(self.high, math.nextafter(NOT_SUPPORTED * self.scale, 0))
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """What a body says, before it is believed: (n,) arrays. Values as sent.
 
-    `scaling` (3, n): factor to base units, lowest and highest believable value in them.
+    `scaling` (4, n): factor to base units, lowest and highest believable value in them, and what is not above that
+    for certain, nor one of those values that say that there is none.
     """
 
     series: npt.NDArray[np.uint16]
-    at_ms: Int64s
+    instants: Instants
     values: Float64s
     scaling: Float64s
 
@@ -67,8 +79,12 @@ class _Shape:
     stretches: list[tuple[int, int, int]]
     """(first series, how many, where in the body they begin)"""
     series: npt.NDArray[np.uint16]
-    ends: Int64s
-    valued: npt.NDArray[np.bool_]
+    last_words: Int64s
+    """Where the last eight bytes of each series begin."""
+    values: Int64s
+    """Where the value of each series begins that has one."""
+    valued: npt.NDArray[np.bool_] | None
+    """Which have; None: all of them."""
     scaling: Float64s
     used_at: float
 
@@ -89,7 +105,7 @@ class KnownSeries:
         self._last = -1
         self._used_at = np.zeros(budget)
         self._layout: Layout | None = None
-        self._scaling = np.empty((3, 0))
+        self._scaling = np.empty((4, 0))
         self._shapes: dict[tuple[int, int], _Shape] = {}
 
     def __len__(self) -> int:
@@ -100,11 +116,11 @@ class KnownSeries:
         key = _key(label_bytes)
         number = self._numbers.get(key)
         if number is None:
-            number = self._learn(key, label_bytes, now)
+            return self._learn(key, label_bytes, VALUED, now)
         self._used_at[number] = now
         return number
 
-    def _learn(self, key: bytes, label_bytes: bytes, now: float) -> int:
+    def _learn(self, key: bytes, label_bytes: bytes, sample: bytes, now: float) -> int:
         meaning = _meaning(parse_labels(label_bytes))
         number = len(self._meanings)
         if number < self._budget:
@@ -112,8 +128,9 @@ class KnownSeries:
         else:
             number = self._free(now)
             self._meanings[number] = meaning
-        self._put(number, label_bytes, VALUED)
+        self._put(number, label_bytes, sample)
         self._numbers[key] = number
+        self._used_at[number] = now
         self._layout = None
         return number
 
@@ -125,29 +142,47 @@ class KnownSeries:
         self._numbers = {key: other for key, other in self._numbers.items() if other != number}
         return number
 
+    def recognise(self, slate: Slate, now: float) -> Found | None:
+        """A WriteRequest of a form that came before, and None for any other. It is gone from the slate after."""
+        shape = self._shapes.get((self._last, slate.size))
+        if shape is None:
+            return None
+        words = slate.words
+        values = words[shape.values].view("<f8")
+        words[shape.values] = 0
+        last_words = words[shape.last_words]
+        words[shape.last_words] = last_words & _BEFORE_INSTANT
+        if not self._expected.fits(slate, shape.stretches):
+            return None
+        return self._found(shape, last_words, values, now)
+
     def read(self, message: bytes, now: float) -> Found | None:
         """A WriteRequest of series with one sample each in the usual form, or None for anything else."""
         key = self._last, len(message)
-        shape = self._shapes.get(key)
-        if shape is None or not self._expected.fits(message, shape.stretches, shape.ends, shape.valued):
-            shape = self._walk(message, now)
-            if shape is None:
-                return None
-            if len(self._shapes) >= _SHAPES:
-                self._shapes.clear()
-            self._shapes[key] = shape
+        shape = self._walk(message, now)
+        if shape is None:
+            return None
+        if len(self._shapes) >= _SHAPES:
+            self._shapes.clear()
+        self._shapes[key] = shape
+        words: Any = np.ndarray((len(message) - 7,), "<u8", message, 0, (1,))
+        last_words, values = words[shape.last_words], words[shape.values].view("<f8")
+        if (last_words & _TAG != _TAG_BITS).any():
+            return None
+        return self._found(shape, last_words, values, now)
+
+    def _found(self, shape: _Shape, last_words: Any, values: Float64s, now: float) -> Found | None:
         first, count, _ = shape.stretches[-1]
         self._last = first + count - 1
-        words: Any = np.ndarray((len(message) - 7,), "<u8", message, 0, (1,))
-        varints = words[shape.ends - 8]
-        if (varints & _INSTANT != _INSTANT_BITS).any():
+        instants = _instants(last_words)
+        if instants is None:
             return None
-        values = words[shape.ends - 15].view("<f8")
-        if not shape.valued.all():
-            values[~shape.valued] = 0.0
+        if shape.valued is not None:
+            some, values = values, np.zeros(len(shape.series))
+            values[shape.valued] = some
         if now > shape.used_at + _USED_SECONDS:
             self._used_at[shape.series], shape.used_at = now, now
-        return Found(shape.series, _instants(varints), values, shape.scaling)
+        return Found(shape.series, instants, values, shape.scaling)
 
     def _walk(self, message: bytes, now: float) -> _Shape | None:
         """Which series these are, where each ends, and whether its sample has a value (zero is left out on the wire).
@@ -164,8 +199,8 @@ class KnownSeries:
                 expected = self._expect(message, position, now)
                 if expected is None:
                     return None
-                self._follower[previous] = expected
-                number, window = expected, _WINDOW
+                number, window = expected
+                self._follower[previous] = number
                 ends, valued = self._expected.match(message, position, number, window)
                 if not len(ends):
                     return None
@@ -179,20 +214,35 @@ class KnownSeries:
         series = np.concatenate([np.arange(first, first + count, dtype=np.uint16) for first, count, _ in stretches])
         self._used_at[series] = now
         ends, valued = (np.concatenate(some) for some in zip(*parts, strict=True))
-        return _Shape(stretches, series, ends, valued, self.scaling(series), now)
+        have = None if valued.all() else valued
+        return _Shape(stretches, series, ends - 8, ends[valued] - 15, have, self.scaling(series), now)
 
-    def _expect(self, message: bytes, position: int, now: float) -> int | None:
-        """Which series begins here, expected as it is here; None where that is not the usual form."""
+    def _expect(self, message: bytes, position: int, now: float) -> tuple[int, int] | None:
+        """Which series begins here and how many follow it as they are here; None where that is not the usual form.
+
+        Where it is new, so probably are those that come after it: they are learned together.
+        """
+        first, count = -1, 0
         try:
-            begin, end = label_span(message, position)
-            label_bytes, sample = message[begin:end], message[end : end + 3]
-            if sample not in (VALUED, ZERO):
-                return None
-            number = self.number(label_bytes, now)
+            while position < len(message):
+                begin, end = label_span(message, position)
+                label_bytes, sample = message[begin:end], message[end : end + 3]
+                if sample not in (VALUED, ZERO):
+                    break
+                key = _key(label_bytes)
+                number = self._numbers.get(key)
+                if number is not None:
+                    if count:
+                        break
+                    self._put(number, label_bytes, sample)
+                    return number, _WINDOW
+                number = self._learn(key, label_bytes, sample, now)
+                if count and number != first + count:  # it took the number of one that is gone
+                    break
+                first, count, position = number - count, count + 1, end + (18 if sample == VALUED else 9)
         except (BadBody, BadSeries):
-            return None
-        self._put(number, label_bytes, sample)
-        return number
+            pass
+        return (first, count) if count else None
 
     def _put(self, number: int, label_bytes: bytes, sample: bytes) -> None:
         self._expected.put(number, label_bytes, sample)
@@ -203,7 +253,7 @@ class KnownSeries:
         """What the numbers mean now."""
         if self._layout is None:
             subjects, tables = _subject_index(self._meanings)
-            self._scaling = np.array([(m.scale, m.low, m.high) for m in self._meanings]).reshape(-1, 3).T.copy()
+            self._scaling = np.array([m.scaling for m in self._meanings]).reshape(-1, 4).T.copy()
             self._layout = Layout(
                 np.array([m.kind for m in self._meanings], np.uint8),
                 np.array([m.code for m in self._meanings], np.uint16),
@@ -225,20 +275,27 @@ def _key(label_bytes: bytes) -> bytes:
     return hashlib.blake2b(label_bytes, digest_size=16).digest()
 
 
-def _instants(words: npt.NDArray[np.uint64]) -> Int64s:
-    """Milliseconds from the varints of six bytes in the upper 48 bits: the same one for all series of a scrape."""
-    varints = words >> np.uint64(16)
+def _instants(last_words: npt.NDArray[np.uint64]) -> Instants | None:
+    """From the last eight bytes of each series; None where they are something else. A scrape has one for all."""
+    varints = last_words >> _INSTANT_BYTES
+    if (varints == varints[0]).all():
+        one = int(varints[0])
+        return Instants(np.array([_milliseconds(one)]), np.array([len(varints)])) if one & _MORE == _MORE_BITS else None
+    if (varints & np.uint64(_MORE) != np.uint64(_MORE_BITS)).any():
+        return None
     starts, lengths = runs(varints)
     if len(starts) <= _FEW:
-        return np.repeat(np.array([_milliseconds(varint) for varint in varints[starts].tolist()], np.int64), lengths)
+        return Instants(np.array([_milliseconds(varint) for varint in varints[starts].tolist()], np.int64), lengths)
     out = np.zeros(len(starts), np.uint64)
     for byte in range(6):
         out |= varints[starts] >> np.uint64(byte) & np.uint64(0x7F << 7 * byte)
-    return np.repeat(out.astype(np.int64), lengths)
+    return Instants(out.astype(np.int64), lengths)
 
 
 def _milliseconds(varint: int) -> int:
-    return sum(varint >> byte & 0x7F << 7 * byte for byte in range(6))
+    """From the six bytes of a varint: seven bits of each, joined by halves."""
+    pairs = varint & 0x007F_007F_007F | (varint & 0x7F00_7F00_7F00) >> 1
+    return pairs & 0x3FFF | (pairs >> 16 & 0x3FFF) << 14 | pairs >> 32 << 28
 
 
 def _meaning(labels: dict[str, str]) -> Meaning:

@@ -83,10 +83,13 @@ class Table:
         self.values[place] = np.where(newer, values, self.values[place])
 
 
-def advance(rows: Rows) -> None:
-    """Bring latest values forward with these rows. The caller holds the shard's lock."""
+def advance(rows: Rows) -> npt.NDArray[np.bool_]:
+    """Bring latest values forward with these rows. The caller holds the shard's lock.
+
+    Says of each row whether it is newer than everything that was known of its subject.
+    """
     if not len(rows.at_ms):
-        return
+        return np.zeros(0, np.bool_)
     width = len(COLUMNS[rows.kind])
     node_ids = np.unique(rows.node_ids)
     known = read_columns(rows.kind, node_ids.tolist(), COLUMNS[rows.kind])
@@ -94,8 +97,11 @@ def advance(rows: Rows) -> None:
     table = Table.never(keys >> 32, keys & 0xFFFFFFFF, width)
     held = np.searchsorted(keys, known.keys)
     table.at_ms[held], table.values[held] = known.at_ms, known.values
+    newest = table.at_ms.max(axis=1)
     table.take(rows)
     _store(rows.kind, table)
+    is_newer: npt.NDArray[np.bool_] = rows.at_ms > newest[np.searchsorted(keys, rows.node_ids << 32 | rows.subject_ids)]
+    return is_newer
 
 
 def store(kind: Kind, table: Table) -> None:

@@ -63,15 +63,29 @@ class RawSeries:
     """Why the series is refused as a whole, where its labels cannot even be told."""
 
 
-def decompress(body: bytes) -> bytes:
-    """Snappy block format. The declared size is checked before anything is allocated for it."""
+def declared_size(body: bytes) -> int:
+    """How long the message of a snappy block says it is: known before anything is allocated for it."""
     declared, _ = varint(body, 0)
     if declared > MAX_DECOMPRESSED_BYTES:
         raise TooLarge(f"decompressed size {declared} is over the limit of {MAX_DECOMPRESSED_BYTES} bytes")
     if declared > 32 + len(body) * 64:  # snappy cannot expand further than this
         raise BadBody("declared decompressed size is impossible for this body")
+    return declared
+
+
+def decompress(body: bytes) -> bytes:
+    """Snappy block format. Raises BadBody or TooLarge."""
+    declared_size(body)
     try:
         return bytes(cramjam.snappy.decompress_raw(body))
+    except cramjam.DecompressionError as error:
+        raise BadBody("body is not a snappy block") from error
+
+
+def decompress_into(body: bytes, memory: bytearray) -> int:
+    """The same to the beginning of memory that is large enough; returns the length. Raises BadBody."""
+    try:
+        return int(cramjam.snappy.decompress_raw_into(body, memory))
     except cramjam.DecompressionError as error:
         raise BadBody("body is not a snappy block") from error
 
@@ -118,9 +132,15 @@ def label_span(message: bytes, position: int) -> tuple[int, int]:
         raise BadBody("not a series")
     _, begin = varint(message, position + 1)
     end = begin
-    while message[end : end + 1] == b"\x0a":
-        length, end = varint(message, end + 1)
-        end += length
+    try:
+        while message[end] == 0x0A:
+            length = message[end + 1]
+            if length > 0x7F:  # short ones, which nearly all are, are read where they stand
+                length, end = varint(message, end + 1)
+                end -= 2
+            end += 2 + length
+    except IndexError:
+        pass  # nothing after the labels
     return begin, end
 
 
@@ -131,7 +151,10 @@ def parse_labels(label_bytes: bytes) -> dict[str, str]:
     if end > MAX_LABELS_BYTES:
         raise BadSeries(f"labels of more than {MAX_LABELS_BYTES} bytes")
     while position < end:
-        length, position = varint(label_bytes, position + 1)
+        length = label_bytes[position + 1]
+        position += 2
+        if length > 0x7F:
+            length, position = varint(label_bytes, position - 1)
         message = label_bytes[position : position + length]
         name, value = _common_label(message) if length <= MAX_COMMON_LABEL_BYTES else _label(message)
         position += length

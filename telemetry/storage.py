@@ -2,7 +2,7 @@
 
 Each kind's rows go by binary COPY into a temporary table and are merged from there per column, so
 that the half of a scrape that arrives in the next body completes a row instead of being thrown away,
-and the same sample again changes nothing.
+and the same sample again changes nothing. Where a row cannot be there yet, it is simply added.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from django.db import connection, transaction
+import numpy.typing as npt
+from django.db import IntegrityError, connection, transaction
+from psycopg.errors import UniqueViolation
 
 from telemetry import copying, latest, registry
 from telemetry.batch import Batch
-from telemetry.catalogue import COLUMNS, Kind, Shape
+from telemetry.catalogue import COLUMNS, Column, Kind, Shape
 from telemetry.store import raw_store
 from telemetry.tables import OTHER_TABLE, SAMPLE_TABLES
 from telemetry.widening import NO_OTHERS, Others, Rows, gather, others, widen
@@ -60,8 +62,7 @@ def _commit(batches: Sequence[Batch], shard: int) -> Written:
         samples = gather(batches)
         wide = [widen(kind, samples) for kind in np.unique(samples.kinds).tolist() if kind in _KINDS]
         for rows in wide:
-            _merge(cursor, rows)
-            latest.advance(rows)
+            _merge(cursor, rows, latest.advance(rows))
         other = others(samples)
         _write_other(cursor, other)
         _mark_dirty(cursor, wide)
@@ -74,37 +75,58 @@ _KINDS: Final = frozenset(Kind)
 def write_rows(rows: Rows) -> None:
     """Store wide rows that are known already: back-fill. The caller sees to it that nobody else writes these nodes."""
     with transaction.atomic(), connection.cursor() as cursor:
-        _merge(cursor, rows)
-        latest.advance(rows)
+        _merge(cursor, rows, latest.advance(rows))
     raw_store().take([rows], NO_OTHERS)
 
 
-def _merge(cursor: Any, rows: Rows) -> None:
-    """Only the columns that were sent travel: a scrape fills twenty of the forty and more that a table has."""
+def _merge(cursor: Any, rows: Rows, is_newer: npt.NDArray[np.bool_]) -> None:
+    """Only the columns that were sent travel: a scrape fills twenty of the forty and more that a table has.
+
+    Rows that are newer than any that is known are added without looking for what they would complete.
+    """
     some = ~np.isnan(rows.values)
     used = np.flatnonzero(some.any(axis=0)).tolist()
-    full = some.any(axis=1)
-    if not used:
-        return
-    keys = slice(None) if full.all() else full
     table, columns = SAMPLE_TABLES[rows.kind], [COLUMNS[rows.kind][code] for code in used]
-    body = copying.binary_rows(
+    names = ["node_id", "subject_id", "at", *(column.name for column in columns)]
+    for keys, insert in ((~is_newer, _complete), (is_newer, _add)):
+        keys = keys & some.any(axis=1)
+        if keys.any():
+            _copy(cursor, table, names, _body(rows, slice(None) if keys.all() else keys, used))
+            insert(cursor, table, columns)
+
+
+def _body(rows: Rows, keys: Any, used: list[int]) -> bytes:
+    """Some of the rows, and of them the columns that are used."""
+    return copying.binary_rows(
         [
             (rows.node_ids[keys], ">i4"),
             (rows.subject_ids[keys], ">i4"),
             (copying.timestamps(rows.at_ms[keys]), ">i8"),
         ],
         rows.values[keys][:, used],
-        [8 if column.shape is Shape.COUNTER else 4 for column in columns],
+        [8 if COLUMNS[rows.kind][code].shape is Shape.COUNTER else 4 for code in used],
     )
-    names = ["node_id", "subject_id", "at", *(column.name for column in columns)]
-    _copy(cursor, table, names, body)
+
+
+def _complete(cursor: Any, table: str, columns: Sequence[Column]) -> None:
     kept = ", ".join(f"{c.name} = COALESCE(EXCLUDED.{c.name}, {table}.{c.name})" for c in columns)
-    listed = ", ".join(names)
-    cursor.execute(
-        f"INSERT INTO {table} ({listed}) SELECT {listed} FROM new_{table}"  # noqa: S608  (our own catalogue's names)
-        f" ON CONFLICT (node_id, subject_id, at) DO UPDATE SET {kept}"
-    )
+    cursor.execute(f"{_insert(table, columns)} ON CONFLICT (node_id, subject_id, at) DO UPDATE SET {kept}")
+
+
+def _add(cursor: Any, table: str, columns: Sequence[Column]) -> None:
+    """A third cheaper. That latest values know of every row is no more than likely: the primary key has the word."""
+    try:
+        with transaction.atomic():
+            cursor.execute(_insert(table, columns))
+    except IntegrityError as error:
+        if not isinstance(error.__cause__, UniqueViolation):
+            raise
+        _complete(cursor, table, columns)
+
+
+def _insert(table: str, columns: Sequence[Column]) -> str:
+    listed = ", ".join(["node_id", "subject_id", "at", *(column.name for column in columns)])
+    return f"INSERT INTO {table} ({listed}) SELECT {listed} FROM new_{table}"  # noqa: S608  (our own catalogue's names)
 
 
 def _copy(cursor: Any, table: str, names: Sequence[str], body: bytes) -> None:

@@ -29,13 +29,24 @@ SHUT: Final = {cause: f"xfra:ingest:shut:{cause}" for cause in ("disk", "memory"
 
 APPEND: Final = """
 if redis.call('EXISTS', KEYS[4], KEYS[5], KEYS[6]) > 0 then return -2 end
-local held = tonumber(redis.call('GET', KEYS[2]) or '0')
-if held + #ARGV[1] > tonumber(ARGV[2]) then return -1 end
-redis.call('XADD', KEYS[1], '*', 'b', ARGV[1])
-redis.call('INCRBY', KEYS[2], #ARGV[1])
-if redis.call('SET', KEYS[3], '1', 'NX', 'EX', ARGV[3]) then return 1 end
-return 0
+local room = tonumber(ARGV[1]) - tonumber(redis.call('GET', KEYS[2]) or '0')
+local taken, answer = 0, {0}
+for i = 3, #ARGV do
+  if taken + #ARGV[i] > room then
+    answer[#answer + 1] = i - 3
+  else
+    redis.call('XADD', KEYS[1], '*', 'b', ARGV[i])
+    taken = taken + #ARGV[i]
+  end
+end
+if taken > 0 then
+  redis.call('INCRBY', KEYS[2], taken)
+  if redis.call('SET', KEYS[3], '1', 'NX', 'EX', ARGV[2]) then answer[1] = 1 end
+end
+return answer
 """
+"""Arguments: the most bytes the shard may hold, seconds of being awake, bodies. Answers whether to wake a worker, then
+the positions of bodies that found no room; or -2 for all of them while the doors are shut."""
 
 _REMOVE: Final = """
 local freed = 0

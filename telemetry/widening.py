@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from telemetry import registry
-from telemetry.batch import OTHER, Batch, Layout
+from telemetry.batch import OTHER, Batch, Instants, Layout
 from telemetry.catalogue import COLUMNS, Kind
 
 Ints = npt.NDArray[np.int64]
@@ -70,7 +70,10 @@ def gather(batches: Sequence[Batch]) -> Samples:
     lengths = [len(batch) for batch in batches]
     return Samples(
         np.concatenate([batch.series for batch in batches]) + np.repeat(np.array(starts, np.int64), lengths),
-        np.concatenate([batch.at_ms for batch in batches]),
+        Instants(
+            np.concatenate([batch.instants.at_ms for batch in batches]),
+            np.concatenate([batch.instants.lengths for batch in batches]),
+        ).each(),
         np.concatenate([batch.values for batch in batches]),
         np.concatenate([batch.layout.kinds for batch, _ in parts]),
         np.concatenate([batch.layout.codes for batch, _ in parts]),
@@ -97,7 +100,7 @@ def widen(kind: Kind, samples: Samples) -> Rows:
     if missing.any():
         ended[row[missing], codes[missing]] = True
         row, codes, values = row[~missing], codes[~missing], values[~missing]
-    matrix[row, codes] = values
+    matrix.reshape(-1)[row * shape[1] + codes] = values  # one index is half the work of two
     ended &= np.isnan(matrix)
     return Rows(kind, nodes[subject], subjects[subject], instants[instant], matrix, ended)
 
@@ -140,4 +143,7 @@ def _rows(cells: Ints, size: int) -> tuple[Ints, Ints]:
         return found, row
     marked = np.zeros(size, np.bool_)
     marked[cells] = True
-    return np.flatnonzero(marked), (np.cumsum(marked) - 1)[cells]
+    found = np.flatnonzero(marked)
+    place = np.empty(size, np.int64)  # filled in only where it is looked at
+    place[found] = np.arange(len(found))
+    return found, place[cells]

@@ -6,8 +6,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from threading import Thread
 from typing import Any
 
 import psycopg
@@ -267,6 +268,35 @@ def test_a_refused_statement_is_undone_to_its_savepoint(full: Cast) -> None:
         with pytest.raises(IntegrityError), transaction.atomic():
             Node.objects.create(home=full.home, hostname=full.node.hostname)
         assert Node.objects.filter(pk=full.node.pk).exists()
+
+
+@pytest.mark.parametrize("before", ["", "17"])
+def test_a_transaction_that_was_undone_leaves_the_connection_with_whom_it_believes(db: None, before: str) -> None:
+    """The next statement on it is asked on the same behalf, not on that of whoever had the connection before."""
+    query, said = "SELECT current_setting('xfra.access', true)", []
+
+    def ask() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(query)
+            said.append(cursor.fetchone()[0])
+
+    def work() -> None:
+        try:
+            if before:
+                with acting_as(int(before)):
+                    ask()
+            with acting_as(18):
+                with suppress(KeyError), transaction.atomic():
+                    ask()
+                    raise KeyError
+                ask()
+        finally:
+            connection.close()
+
+    thread = Thread(target=work)
+    thread.start()
+    thread.join()
+    assert said == [*filter(None, [before]), "18", "18"]
 
 
 def test_the_web_server_starts_as_nobody() -> None:

@@ -11,8 +11,9 @@ from typing import Any, Final
 import cramjam
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from telemetry.admission import Admitted, admit
+from telemetry.admission import Admitted, admit, admit_body
 from telemetry.batch import Batch
+from telemetry.expected_bytes import Slate
 from telemetry.known_series import KnownSeries
 from telemetry.remote_write import STALE_BITS, decompress, walk
 
@@ -101,6 +102,14 @@ def admitted(node_id: int, parts: Sequence[Any], now: float | None = None, hours
     """The same way in as through the door."""
     at = time.time() if now is None else now
     return admit(node_id, walk(decompress(body(*parts))), KnownSeries(), at, int((at - hours * 3600) * 1000))
+
+
+SLATE: Final = Slate()
+
+
+def admit_message(node_id: int, data: bytes, known: KnownSeries, now: float, oldest_ms: int) -> Admitted:
+    """A message as the door takes it, on a slate that has seen others."""
+    return admit_body(node_id, pack(data), known, SLATE, now, oldest_ms)
 
 
 def batch(node_id: int, *parts: Any, now: float | None = None) -> Batch:

@@ -12,11 +12,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from telemetry.admission import admit, admit_message
+from telemetry.admission import admit
 from telemetry.batch import Batch
 from telemetry.known_series import IDLE_SECONDS, KnownSeries
 from telemetry.remote_write import BadBody, walk
-from tests.telemetry.messages import STALE, Exemplar, Histogram, TimeSeries, bits, gpu, message, series
+from tests.telemetry.messages import (
+    SLATE,
+    STALE,
+    Exemplar,
+    Histogram,
+    TimeSeries,
+    admit_message,
+    bits,
+    gpu,
+    message,
+    pack,
+    series,
+)
 
 NOW = 1_780_000_000.0
 AT = int(NOW * 1000)
@@ -117,6 +129,33 @@ def test_bytes_that_were_damaged_on_the_way(data: st.DataObject) -> None:
         return
     found = admit_message(1, broken, known, NOW, OLDEST)
     assert (said(found.batch), dict(found.refused)) == expected
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_a_form_that_came_before_is_recognised_and_nothing_else_is(data: st.DataObject) -> None:
+    """By the comparison alone, whatever was damaged in the next body of the same length."""
+    known = KnownSeries()
+    shapes = [message(*scrape(tick)) for tick in (0, 0, 0)]
+    for whole in shapes:
+        admit_message(1, whole, known, NOW, OLDEST)
+    sent = bytearray(shapes[0])
+    for place in data.draw(st.lists(st.integers(0, len(sent) - 1), max_size=3)):
+        sent[place] = data.draw(st.integers(0, 255))
+    assert SLATE.fill(pack(bytes(sent)))
+    found = known.recognise(SLATE, NOW)
+    if sent == shapes[0]:
+        assert found is not None
+    if found is None:
+        return
+    said_plainly = [(sample[3], sample[4]) for sample in plainly_unbounded(bytes(sent))]
+    values = [bits(value) for value in found.values.tolist()]
+    assert list(zip(found.instants.each().tolist(), values, strict=True)) == said_plainly
+
+
+def plainly_unbounded(data: bytes) -> list[tuple[Any, ...]]:
+    """(..., ..., ..., milliseconds, value) of all samples, believable or not."""
+    return [(0, 0, 0, at, bits(value)) for one in walk(data) for at, value in one.samples]
 
 
 def test_another_order_another_generation_and_series_that_are_gone() -> None:

@@ -89,6 +89,37 @@ def test_a_scrape_cut_anywhere_in_any_order_and_repeated_is_the_same_scrape(node
     assert latest.read([node.pk])[node.pk, Kind.NODE, 0].at_ms.max() == AT + 1000 * (SAMPLES - 1)
 
 
+def test_rows_that_latest_values_have_forgotten_are_completed_all_the_same(node: Node) -> None:
+    """They say which rows are new, but it is the primary key that knows."""
+    parts, later = scrape(node), scrape(node, AT + 1000)
+    write(batch(node.pk, *parts[:6]), batch(node.pk, *later[:3]))
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM telemetry_latest WHERE node_id = %s", [node.pk])
+    write(batch(node.pk, *parts[4:]), batch(node.pk, *later))
+    assert count(node) == 2 * SAMPLES
+    assert own(node).at_ms.max() == AT + 1000
+
+
+def test_latest_values_say_which_rows_are_newer_than_all_of_their_subject(node: Node) -> None:
+    write(batch(node.pk, gpu(0, TEMP, [(AT, 1.0)], owner(node))))
+    samples = gather(
+        [batch(node.pk, *(gpu(s, WATTS, [(AT + t, 1.0) for t in (-1, 0, 1)], owner(node)) for s in (0, 1)))]
+    )
+    rows = widen(Kind.GPU, samples)
+    first = Gpu.objects.get(node=node, slot=0).pk
+    said = dict(
+        zip(zip(rows.subject_ids.tolist(), rows.at_ms.tolist(), strict=True), latest.advance(rows), strict=True)
+    )
+    assert {(subject == first, at - AT): bool(is_newer) for (subject, at), is_newer in said.items()} == {
+        (True, -1): False,
+        (True, 0): False,
+        (True, 1): True,
+        (False, -1): True,
+        (False, 0): True,
+        (False, 1): True,
+    }
+
+
 def test_values_come_back_as_they_were_sent(node: Node) -> None:
     rng = random.Random(3)
     sent = {AT + i: rng.uniform(0, 1e15) for i in range(50)}
