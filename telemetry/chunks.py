@@ -186,6 +186,8 @@ def _dtype(shape: Shape) -> str:
 
 def coarsen(fine: Buckets, factor: int) -> Buckets:
     """Every `factor` buckets as one: average weighted by count, extremes of extremes, increases added up."""
+    if factor == 1:
+        return fine
     groups = fine.count.shape[-1] // factor
     used, size = slice(groups * factor), (*fine.count.shape[:-1], groups, factor)
     weights = fine.count[..., used].reshape(size)
