@@ -89,10 +89,11 @@ ALTER TABLE {FLEET_TABLE} ALTER COLUMN body SET STORAGE EXTERNAL;
 
 LATEST_SQL: Final = """
 CREATE TABLE telemetry_latest (
-  node_id integer NOT NULL, kind smallint NOT NULL, body bytea NOT NULL, PRIMARY KEY (node_id, kind)
-) WITH (fillfactor = 50);
+  node_id integer NOT NULL, kind smallint NOT NULL, body bytea NOT NULL, brief bytea NOT NULL,
+  PRIMARY KEY (node_id, kind)
+) WITH (fillfactor = 50, toast_tuple_target = 8000);
 -- MAIN: a body of a few kilobytes is rewritten with every scrape, in the page and not in a table beside it.
-ALTER TABLE telemetry_latest ALTER COLUMN body SET STORAGE MAIN;
+ALTER TABLE telemetry_latest ALTER COLUMN body SET STORAGE MAIN, ALTER COLUMN brief SET STORAGE MAIN;
 CREATE TABLE telemetry_dirty (
   node_id integer NOT NULL, hour timestamptz NOT NULL,
   from_at timestamptz NOT NULL, to_at timestamptz NOT NULL, since timestamptz NOT NULL DEFAULT now(),
