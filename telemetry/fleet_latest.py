@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -73,17 +73,15 @@ def glances(
     own = _own(ids, latest.read_brief(Kind.NODE, node_ids), now)
     xids = _xids(gpus)
     glances = {}
-    for node_id, gpus_seen, mean, top, cells in zip(
-        ids.tolist(), seen.tolist(), busy.tolist(), hottest.tolist(), own.tolist(), strict=True
-    ):
-        watts, main, limit, outdoor, leak, opened = (None if value != value else value for value in cells)
+    columns = zip(ids.tolist(), seen.tolist(), *map(_plain, (busy, hottest, *own.T)), strict=True)
+    for node_id, gpus_seen, mean, top, watts, main, limit, outdoor, leak, opened in columns:
         glances[node_id] = NodeGlance(
             node_id,
             status[node_id],
             heard[node_id],
             gpus_seen,
-            None if mean != mean else mean,
-            None if top != top else top,
+            mean,
+            top,
             watts,
             main,
             limit,
@@ -93,6 +91,13 @@ def glances(
             xids.get(node_id, ()),
         )
     return glances
+
+
+def _plain(values: Floats) -> list[Any]:
+    """None for NaN, for all of them at once."""
+    found = values.astype(object)
+    found[np.isnan(values)] = None
+    return list(found)
 
 
 def _busy_and_hottest(ids: Ints, gpus: Table, now: datetime) -> tuple[Floats, Floats]:

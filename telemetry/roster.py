@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from django.contrib.auth.models import AnonymousUser
+from django.db.models import Value
+from django.db.models.functions import Coalesce
 
 from homes.models import Node, User
 from telemetry import payloads
@@ -26,13 +28,14 @@ class Listed(NamedTuple):
     firmware: str
 
 
-_FIELDS: Final = ("pk", "hostname", "expected_gpus", *(LOOKUPS[name] for name in Listed._fields[3:]))
+_FIELDS: Final = ("pk", "hostname", "expected_gpus", "home__site_group", "home__feeder", "provider", "firmware")
 
 
 def read(user: User | AnonymousUser) -> list[Listed]:
     """In order of hostname."""
-    rows = Node.objects.visible_to(user).order_by("hostname").values_list(*_FIELDS)
-    return [Listed(pk, hostname, gpus, *(name or "" for name in names)) for pk, hostname, gpus, *names in rows]
+    nodes = Node.objects.visible_to(user).order_by("hostname")
+    named = nodes.annotate(provider=Coalesce(LOOKUPS["isp"], Value("")))
+    return [Listed._make(row) for row in named.values_list(*_FIELDS)]
 
 
 def cells(nodes: Iterable[Listed], known: Mapping[int, NodeGlance]) -> list[FleetCell]:

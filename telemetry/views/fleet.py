@@ -28,8 +28,11 @@ from telemetry.views.staff import staff_only
 
 GROUPINGS = {"site_group": "Site group", "feeder": "Feeder", "isp": "ISP", "firmware": "Firmware"}
 SORTS = {"hostname": "Name", "state": "State", "utilization_ratio": "Busy", "node_watts": "Power"}
-ROWS = 50
+ROWS = 25
 """So many nodes are on a page of the table."""
+
+MOST_NEEDS = 25
+"""So many things to do are listed; of the rest it is said how many there are."""
 
 _IN_A_SCRIPT = ((b"&", b"\\u0026"), (b"<", b"\\u003c"), (b">", b"\\u003e"))
 _STATE_ORDER = {
@@ -75,17 +78,18 @@ def fleet(request: HttpRequest) -> HttpResponse:
     if (state := request.GET.get("state")) in _STATE_ORDER:
         kept = [cell["state"] == state for cell in cells]
         nodes, cells = list(compress(nodes, kept)), list(compress(cells, kept))
-    subjects = [attention.Subject(node.hostname, node.expected_gpus, known[node.pk]) for node in nodes]
-    now = timezone.now()
+    subjects = (attention.Subject(node.hostname, node.expected_gpus, known[node.pk]) for node in nodes)
+    needs = attention.needs(subjects, timezone.now())
     heard = [glance.heard_at for glance in known.values() if glance.heard_at]
     groups = _grouped(request, nodes, cells)
     context = {
         "shell": "operator",
         "totals": totals(cells),
         "groups": groups,
-        "cells_json": _cells_json(groups),
+        "cells_json": cells_json(groups),
         "alarms": alarms.ringing() if getattr(request.user, "operator_role", None) in SEES_EVERY_HOME else [],
-        "needs": attention.needs(subjects, now)[:40],
+        "needs": needs[:MOST_NEEDS],
+        "more_needs": max(0, len(needs) - MOST_NEEDS),
         "newest_at": max(heard, default=None),
         **_table(request, cells),
         **_filter_choices(request, everybody),
@@ -96,6 +100,8 @@ def fleet(request: HttpRequest) -> HttpResponse:
 def _filtered(request: HttpRequest, nodes: list[Listed]) -> list[Listed]:
     wanted = [(key, value) for key in GROUPINGS if (value := request.GET.get(key))]
     part = request.GET.get("q", "").lower()
+    if not wanted and not part:
+        return nodes
     return [
         node
         for node in nodes
@@ -114,7 +120,7 @@ def _grouped(request: HttpRequest, nodes: list[Listed], cells: list[FleetCell]) 
     ]
 
 
-def _cells_json(groups: list[dict[str, Any]]) -> SafeString:
+def cells_json(groups: list[dict[str, Any]]) -> SafeString:
     """What the grids draw, each name once: a thousand nodes are then a third of the bytes. Safe within a script."""
     columns = list(FleetCell.__annotations__)
     rows = {group["id"]: [list(cell.values()) for cell in group["cells"]] for group in groups}
