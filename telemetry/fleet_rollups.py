@@ -27,7 +27,7 @@ KINDS: Final = (Kind.NODE, Kind.GPU)
 RESOLUTIONS: Final = (86_400, 21_600, 3600)
 """In seconds; all divide a day, which is what a chunk of hours covers."""
 
-_LOCK: Final = 7_303
+_LOCK: Final = 7_304
 _HOUR: Final = 3600
 
 
