@@ -30,8 +30,8 @@ def gpus_there(node_ids: Sequence[int]) -> Ints:
     """Every GPU that is in one of these nodes now, as node << 32 | GPU, sorted."""
     ((keys,),) = copying.fetch(
         "SELECT coalesce(string_agg(int8send(node_id << 32 | id), ''), '')"
-        " FROM homes_gpu WHERE gone_at IS NULL AND node_id = ANY(%s)",
-        [list(node_ids)],
+        " FROM homes_gpu WHERE gone_at IS NULL AND node_id = ANY(%s::bigint[])",
+        [copying.ints(node_ids)],
     )
     return np.sort(np.frombuffer(keys, ">i8").astype(np.int64))
 

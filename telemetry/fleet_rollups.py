@@ -111,15 +111,11 @@ def _store(kind: Kind, nodes: Ints, fresh: Mapping[tuple[int, int, int], Slab]) 
             int(kind),
             *(list(column) for column in zip(*keys, strict=True)),
             # Postgres has no array of arrays of different lengths.
-            [_array(packed[key].codes) for key in keys],
-            [_array(packed[key].ends) for key in keys],
+            [copying.ints(packed[key].codes) for key in keys],
+            [copying.ints(packed[key].ends) for key in keys],
             [packed[key].body for key in keys],
         ],
     )
-
-
-def _array(numbers: Sequence[int]) -> str:
-    return "{" + ",".join(map(str, numbers)) + "}"
 
 
 def _held(kind: Kind, keys: Sequence[tuple[int, int, int]]) -> dict[tuple[int, int, int], Packed]:

@@ -181,7 +181,8 @@ def read_columns(kind: Kind, node_ids: Iterable[int], columns: Sequence[Column])
 def read_brief(kind: Kind, node_ids: Iterable[int]) -> Table:
     """The columns in briefs.BRIEF of the latest states of all subjects of one kind of these nodes."""
     rows = copying.fetch(
-        "SELECT node_id, brief FROM telemetry_latest WHERE node_id = ANY(%s) AND kind = %s", [list(node_ids), int(kind)]
+        "SELECT node_id, brief FROM telemetry_latest WHERE node_id = ANY(%s::int[]) AND kind = %s",
+        [copying.ints(node_ids), int(kind)],
     )
     return Table(*briefs.unpack(kind, rows))
 

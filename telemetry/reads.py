@@ -79,8 +79,9 @@ def statuses(node_ids: Iterable[int]) -> dict[int, NodeStatus]:
 def _statuses(ids: list[int]) -> tuple[dict[int, NodeStatus], dict[int, datetime | None]]:
     status, heard = dict.fromkeys(ids, _NEVER), dict[int, datetime | None].fromkeys(ids)
     rows = copying.fetch(
-        "SELECT node_id, state, cause, since, as_of, heard_at FROM telemetry_nodestatusrow WHERE node_id = ANY(%s)",
-        [ids],
+        "SELECT node_id, state, cause, since, as_of, heard_at FROM telemetry_nodestatusrow"
+        " WHERE node_id = ANY(%s::bigint[])",
+        [copying.ints(ids)],
     )
     for node_id, state, cause, since, as_of, heard_at in rows:
         status[node_id] = NodeStatus(_STATES[state], _CAUSES[cause], since, as_of)
