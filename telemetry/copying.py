@@ -65,7 +65,7 @@ def execute(query: str, arguments: Sequence[Any]) -> None:
 
 
 def ints(numbers: Iterable[int]) -> str:
-    """For `%s::int[]` or `%s::bigint[]`: psycopg looks at each member of a list, which for a fleet's is a millisecond."""
+    """For `%s::int[]` or `%s::bigint[]`: psycopg looks at each member of a list, a fleet takes a millisecond."""
     return "{" + ",".join(map(str, numbers)) + "}"
 
 
