@@ -231,19 +231,24 @@ class Clock:
         return seconds
 
 
+def _person(email: str, name: str) -> User:
+    """Known already where the data set was kept."""
+    return User.objects.filter(email=email).first() or User.objects.create_user(email, name=name)
+
+
 def _operators() -> list[tuple[User, str]]:
     found = []
     for i in range(OPERATORS):
-        user = User.objects.create_user(f"operator-{i}@bench.example", name=f"Operator {i}")
-        OperatorRole.objects.create(user=user, role=OperatorRole.Role.OPERATOR)
+        user = _person(f"operator-{i}@bench.example", f"Operator {i}")
+        OperatorRole.objects.get_or_create(user=user, defaults={"role": OperatorRole.Role.OPERATOR})
         found.append((user, session_of(user)))
     return found
 
 
 @cache
 def _owner_of(node: Node) -> tuple[User, str]:
-    user = User.objects.create_user(f"owner-{node.pk}@bench.example", name=f"Owner {node.pk}")
-    Membership.objects.create(home=node.home, user=user, role=Membership.Role.OWNER)
+    user = _person(f"owner-{node.pk}@bench.example", f"Owner {node.pk}")
+    Membership.objects.get_or_create(home=node.home, user=user, defaults={"role": Membership.Role.OWNER})
     return user, session_of(user)
 
 
