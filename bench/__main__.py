@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seal-nodes", type=int, default=30, help="nodes of which an hour is sealed (default 30)")
     add("--read-nodes", type=int, default=1000, help="nodes of the data set that pages are read from (default 1000)")
     add("--read-rounds", type=int, default=30, help="how many times each read of a page is timed (default 30)")
+    add("--read-data", type=Path, help="folder where their data set is kept, and taken up again for a second look")
     add("--out", type=Path, default=RESULTS, help="folder of the reports (default bench/results)")
     return parser
 
@@ -85,7 +86,7 @@ def main() -> int:
             seal_nodes = arguments.seal_nodes
             _section("sealing", report, console, lambda: sealing.measure(Path(folder), seal_nodes, console.say))
         if "reads" in arguments.parts:
-            reading = page_reads.ReadOptions(arguments.read_nodes, arguments.read_rounds)
+            reading = page_reads.ReadOptions(arguments.read_nodes, arguments.read_rounds, kept=arguments.read_data)
             _section("reads", report, console, lambda: page_reads.measure(Path(folder), reading, console.say))
     report.write()
     print("\n" + report.text())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ import numpy as np
 from bench.bodies import Progress
 from bench.portal import Portal
 from bench.report import table
+from bench.systems import BenchFailed
 
 LIMIT_MS: Final = 100.0
 SHARE: Final = 0.95
@@ -23,6 +25,7 @@ class ReadOptions:
     nodes: int = 1000
     rounds: int = 30
     days: int = 30
+    kept: Path | None = None
 
     @property
     def minutes_ahead(self) -> float:
@@ -35,18 +38,39 @@ def measure(folder: Path, options: ReadOptions, say: Progress) -> list[str]:
 
     Nothing has to survive here, so Postgres does not wait for the disk while the data set is made.
     """
-    portal = Portal(folder, profile="local", arguments=["--not-durable"])
+    portal = Portal(folder, profile="local", arguments=["--not-durable"], kept=options.kept)
     say(f"reads: starting the portal with {options.nodes} nodes")
     try:
         portal.start(options.nodes)
-        for line in portal.lines("bench.read_data", f"{options.minutes_ahead}", f"{options.days}"):
-            say(f"reads: {line}")
+        made = _prepare(portal, options, say)
         sizes = portal.tables()
         say(f"reads: {options.rounds} rounds of every read")
         (found,) = portal.lines("bench.read_times", f"{options.rounds}", f"{portal.port}")
-        return section(options, json.loads(found), sizes)
+        return [*section(options, json.loads(found), sizes), *_age_of(made)]
     finally:
         portal.stop()
+
+
+def _prepare(portal: Portal, options: ReadOptions, say: Progress) -> datetime:
+    """Make the data set, unless it was kept. Returns when it was begun."""
+    mark = portal.data_dir / "read-data.json"
+    size = {"nodes": options.nodes, "days": options.days}
+    if mark.exists():
+        held = json.loads(mark.read_text(encoding="utf-8"))
+        if {name: held[name] for name in size} != size:
+            raise BenchFailed(f"{portal.data_dir} holds a data set of {held['nodes']} nodes and {held['days']} days")
+        say("reads: the data set was kept")
+        return datetime.fromisoformat(held["begun"])
+    begun = datetime.now(UTC)
+    for line in portal.lines("bench.read_data", f"{options.minutes_ahead}", f"{options.days}"):
+        say(f"reads: {line}")
+    mark.write_text(json.dumps({**size, "begun": begun.isoformat()}), encoding="utf-8")
+    return begun
+
+
+def _age_of(begun: datetime) -> list[str]:
+    """An old data set ends before now, and what was measured of the last hour is then of little."""
+    return ["", f"The data set was begun at {begun:%Y-%m-%d %H:%M} UTC."]
 
 
 def section(options: ReadOptions, found: Sequence[Mapping[str, Any]], sizes: Mapping[str, int]) -> list[str]:

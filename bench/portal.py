@@ -47,10 +47,13 @@ class Portal(System):
         profile: str = "production",
         arguments: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
+        kept: Path | None = None,
     ) -> None:
+        """Its data is deleted at the end, unless it is kept in a folder, and then taken up from there."""
         super().__init__(folder)
         # Postgres' socket wants a short path, and Postgres may run as another user, so the data lies by itself.
-        self.data_dir = Path(tempfile.mkdtemp(prefix="xfra-bench-", dir="/tmp")) / "data"
+        self.data_dir = kept.absolute() if kept else Path(tempfile.mkdtemp(prefix="xfra-bench-", dir="/tmp")) / "data"
+        self._is_kept = kept is not None
         self._profile = profile
         self._arguments = arguments
         self._extra = environment or {}
@@ -75,10 +78,12 @@ class Portal(System):
     def start(self, nodes: int) -> Target:
         command = [sys.executable, "-m", "xfra_portal.local", "--data-dir", str(self.data_dir)]
         command += ["--port", str(self._port), "--no-seed", "--no-simulator", *self._arguments]
+        (self.data_dir / "ready").unlink(missing_ok=True)
         self._running = Program("portal", command, self.folder / "portal.log", self._environment())
         self._running.wait_until((self.data_dir / "ready").exists, _START_SECONDS)
         file = self.data_dir / "nodes.json"
-        self.manage("provision_node", "--count", str(nodes), "--json", str(file))
+        if not file.exists():
+            self.manage("provision_node", "--count", str(nodes), "--json", str(file))
         self.tokens = json.loads(file.read_text(encoding="utf-8"))
         with self.database() as connection:
             self.version = f"this checkout, Postgres {connection.info.server_version // 10_000}"
@@ -94,7 +99,8 @@ class Portal(System):
     def stop(self) -> None:
         if self._running is not None:
             self._running.stop()
-        subprocess.run(["rm", "-rf", str(self.data_dir.parent)], check=False)
+        if not self._is_kept:
+            subprocess.run(["rm", "-rf", str(self.data_dir.parent)], check=False)
 
     def manage(self, *arguments: str, given: str | None = None) -> str:
         """Run a command of manage.py beside the stack; what it prints."""

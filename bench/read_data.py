@@ -31,7 +31,7 @@ from django.db import connection, connections, transaction  # noqa: E402
 from homes.models import Gpu, Home, Node  # noqa: E402
 from homes.models.equipment import GPUS_PER_NODE  # noqa: E402
 from homes.provisioning import register_gpus  # noqa: E402
-from telemetry import latest  # noqa: E402
+from telemetry import chunks, fleet_rollups, latest, windows  # noqa: E402
 from telemetry.backfill import Backfill  # noqa: E402
 from telemetry.catalogue import COLUMNS, Kind  # noqa: E402
 from telemetry.models import Circuit, NodeStateSpan, NodeStatusRow  # noqa: E402
@@ -40,12 +40,14 @@ from telemetry.simulator.history import generate_history  # noqa: E402
 from telemetry.simulator.profiles import gpu_uuids, profiles_for  # noqa: E402
 from telemetry.simulator.scenario import default_scenario  # noqa: E402
 from telemetry.tables import ROLLUP_TABLES, SAMPLE_TABLES  # noqa: E402
+from telemetry.windows import Window  # noqa: E402
 
 TEMPLATES: Final = 4
 RAW_MINUTES: Final = 60
 RAW_STEP_SECONDS: Final = 5
 FINE_DAYS: Final = 1
 Cursor = psycopg.Cursor[Any]
+_NOBODY: Final = np.empty(0, np.int64)
 _SEED: Final = 11
 _SLICE: Final = timedelta(minutes=5)
 _CHUNK_IDS_FROM: Final = struct.calcsize("<4sHHH") + 1
@@ -191,6 +193,25 @@ def _copy_chunks(cursor: Cursor, resolution: int, since: datetime) -> str:
     return f"{cursor.rowcount:,} chunks of {resolution} s copied"
 
 
+def _make_slabs(pairs: Mapping[int, int]) -> None:
+    """The fleet's rollups from its hours: each template's are taken apart once, for all its copies."""
+    day, table = chunks.span_seconds(3600), ROLLUP_TABLES[3600]
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT DISTINCT extract(epoch FROM at)::bigint FROM {table} WHERE kind = 1 ORDER BY 1")  # noqa: S608
+        begins = [row[0] for row in cursor.fetchall()]
+    for kind in fleet_rollups.KINDS:
+        ids = _subject_ids(kind)
+        for begin in begins:
+            with transaction.atomic():
+                known = windows.load(kind, dict.fromkeys(set(pairs.values()), _NOBODY), 3600, begin, begin + day)
+                copies = {
+                    copy: Window(3600, begin, begin + day, np.array(ids[copy], np.int64), known[source].grid)
+                    for copy, source in pairs.items()
+                    if len(known[source].subject_ids)
+                }
+                fleet_rollups.save({kind: copies}, begin, begin + day)
+
+
 @contextmanager
 def _judged_by_nobody_else(node_ids: Iterable[int]) -> Iterator[None]:
     """The stack judges nodes meanwhile: it waits, and goes on from what is written within, instead of what it wrote."""
@@ -255,6 +276,8 @@ def main() -> None:
     _say(f"{len(templates)} nodes have lived through {days} days, {time.monotonic() - began:.0f} s")
     pairs = {node.pk: templates[i % len(templates)].pk for i, node in enumerate(nodes)}
     _copy(list(pairs.items()), until - timedelta(minutes=RAW_MINUTES + minutes), until + _SLICE)
+    _make_slabs(pairs)
+    _say(f"the fleet's rollups are made, {time.monotonic() - began:.0f} s")
     copies = {copy: source for copy, source in pairs.items() if copy != source}
     if copies:
         _copy_latest(copies)

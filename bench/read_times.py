@@ -30,9 +30,8 @@ from bench.viewers import session_of  # noqa: E402
 from homes.access import acting_as  # noqa: E402
 from homes.calendar import midnight, month_start  # noqa: E402
 from homes.models import Membership, Node, OperatorRole, User  # noqa: E402
-from telemetry import latest, live, reads, states  # noqa: E402
+from telemetry import latest, live, reads, roster, states  # noqa: E402
 from telemetry.catalogue import COLUMNS, Kind  # noqa: E402
-from telemetry.views import fleet as fleet_view  # noqa: E402
 from telemetry.views.node import LANES  # noqa: E402
 from telemetry.views.node import RANGES as NODE_RANGES  # noqa: E402
 from xfra_portal.api.homes import PowerHistory  # noqa: E402
@@ -153,9 +152,10 @@ def of_homeowners() -> Iterator[Read]:
 
 def of_operators(node_ids: list[int]) -> Iterator[Read]:
     yield Read("Fleet", "page", path=lambda at: "/fleet/")
-    yield Read("Fleet", "every node with its home and line", lambda at: list(fleet_view.nodes_of(at.person)))
+    yield Read("Fleet", "every node with its home and line", lambda at: roster.read(at.person))
     yield Read("Fleet", "glances of every node", lambda at: reads.glances(node_ids, at.now))
-    yield Read("Fleet", "API: fleet, live.publish's payload", _fleet_payload, lambda at: "/api/v1/fleet")
+    yield Read("Fleet", "API: fleet", path=lambda at: "/api/v1/fleet")
+    yield Read("Fleet", "live.publish's payload", _fleet_payload)
     yield Read("Fleet", "API: nodes, a page", path=lambda at: "/api/v1/nodes?page_size=200")
     for query in _AGGREGATES:
         yield Read("Fleet", f"API: aggregate {query}", path=partial(_aggregate, query))
@@ -231,19 +231,24 @@ class Clock:
         return seconds
 
 
+def _person(email: str, name: str) -> User:
+    """Known already where the data set was kept."""
+    return User.objects.filter(email=email).first() or User.objects.create_user(email, name=name)
+
+
 def _operators() -> list[tuple[User, str]]:
     found = []
     for i in range(OPERATORS):
-        user = User.objects.create_user(f"operator-{i}@bench.example", name=f"Operator {i}")
-        OperatorRole.objects.create(user=user, role=OperatorRole.Role.OPERATOR)
+        user = _person(f"operator-{i}@bench.example", f"Operator {i}")
+        OperatorRole.objects.get_or_create(user=user, defaults={"role": OperatorRole.Role.OPERATOR})
         found.append((user, session_of(user)))
     return found
 
 
 @cache
 def _owner_of(node: Node) -> tuple[User, str]:
-    user = User.objects.create_user(f"owner-{node.pk}@bench.example", name=f"Owner {node.pk}")
-    Membership.objects.create(home=node.home, user=user, role=Membership.Role.OWNER)
+    user = _person(f"owner-{node.pk}@bench.example", f"Owner {node.pk}")
+    Membership.objects.get_or_create(home=node.home, user=user, defaults={"role": Membership.Role.OWNER})
     return user, session_of(user)
 
 

@@ -49,26 +49,41 @@ DROP FUNCTION xfra_staff_role(); DROP FUNCTION xfra_user_id(); DROP FUNCTION xfr
 """
 
 
+IS_SYSTEM = "(SELECT xfra_is_system())"
+SEES_EVERY_HOME = (
+    f"({IS_SYSTEM} OR coalesce((SELECT xfra_staff_role()) IN ('viewer', 'operator', 'billing', 'admin'), false))"
+)
+"""SQL that says whether whoever asks sees every home: the same roles as in `xfra_visible_homes`."""
+
+
 def guard(table: str, column: str = "home_id", allowed: str = "xfra_visible_homes") -> Operation:
     """A migration step: rows of `table` show only where `column` is in what the function `allowed` returns.
 
-    The subselects make Postgres evaluate the functions once per statement, not once per row.
+    The subselects make Postgres evaluate the functions once per statement, not once per row. Whoever sees every home
+    is not compared with a list of every home: that would cost more than what is read.
     """
+    named = f"{column} IN (SELECT {allowed}())"
+    everybody = SEES_EVERY_HOME if allowed in ("xfra_visible_homes", "xfra_visible_nodes") else IS_SYSTEM
+    return _policies(table, shown=f"{everybody} OR {named}", accepted=f"{IS_SYSTEM} OR {named}")
+
+
+def guard_whole(table: str) -> Operation:
+    """A migration step: rows of `table` are about many homes at once, and show only to those who see every home."""
+    return _policies(table, shown=SEES_EVERY_HOME, accepted=IS_SYSTEM)
+
+
+def _policies(table: str, shown: str, accepted: str) -> Operation:
+    """Which rows the application is shown, and which it may write."""
 
     def forwards(apps: Any, editor: Any) -> None:
-        editor.execute(guard_sql(table, column, allowed))
+        role = '"' + settings.DATABASE_APP_ROLE.replace('"', '""') + '"'
+        editor.execute(
+            f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY; ALTER TABLE {table} FORCE ROW LEVEL SECURITY;"
+            f"CREATE POLICY owner_everything ON {table} TO CURRENT_USER USING (true) WITH CHECK (true);"
+            f"CREATE POLICY application_rows ON {table} TO {role} USING ({shown}) WITH CHECK ({accepted});"
+        )
 
     return RunPython(forwards, RunPython.noop)
-
-
-def guard_sql(table: str, column: str, allowed: str) -> str:
-    role = '"' + settings.DATABASE_APP_ROLE.replace('"', '""') + '"'
-    rule = f"(SELECT xfra_is_system()) OR {column} IN (SELECT {allowed}())"
-    return (
-        f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY; ALTER TABLE {table} FORCE ROW LEVEL SECURITY;"
-        f"CREATE POLICY owner_everything ON {table} TO CURRENT_USER USING (true) WITH CHECK (true);"
-        f"CREATE POLICY application_rows ON {table} TO {role} USING ({rule}) WITH CHECK ({rule});"
-    )
 
 
 APPEND_ONLY_FUNCTION = """

@@ -10,14 +10,15 @@ import numpy as np
 import numpy.typing as npt
 from django.db import connection, transaction
 
-from telemetry import chunks, partitions, states, storage
+from telemetry import chunks, fleet_rollups, partitions, states, storage
 from telemetry.catalogue import BY_NAME, COLUMNS, CURTAIL_REASONS, Kind
-from telemetry.chunks import FIELDS, Buckets
+from telemetry.chunks import FIELDS, Buckets, Chunk
 from telemetry.models import Circuit, NodeStateSpan
 from telemetry.node_state import Evidence, Verdict, classify
 from telemetry.simulator.history import HistoryBlock
-from telemetry.tables import ROLLUP_TABLES, SAMPLE_TABLES
+from telemetry.tables import FLEET_TABLE, ROLLUP_TABLES, SAMPLE_TABLES
 from telemetry.widening import Rows
+from telemetry.windows import Window
 
 SubjectIds = Mapping[Kind, npt.NDArray[np.int64]]
 """Per kind an (N, S) array of subject ids, nodes in the order of the fleet."""
@@ -99,8 +100,21 @@ class Backfill:
             with cursor.copy(f"COPY new_{table} FROM STDIN (FORMAT BINARY)") as copy:
                 copy.set_types(["int4", "int2", "timestamptz", "bytea"])
                 for n, node_id in enumerate(self._node_ids.tolist()):
-                    copy.write_row((node_id, int(held.kind), at, held.body(n, ids[n])))
+                    copy.write_row((node_id, int(held.kind), at, chunks.encode(held.kind, held.chunk(n, ids[n]))))
             cursor.execute(f"INSERT INTO {table} SELECT * FROM new_{table}")  # noqa: S608
+            if held.resolution == 3600:
+                self._write_fleet(held)
+
+    def _write_fleet(self, held: _OpenChunk) -> None:
+        end = held.begin + chunks.span_seconds(held.resolution)
+        partitions.ensure_range(FLEET_TABLE, held.begin, held.begin + 1)
+        ids = self._ids[held.kind]
+        found = {
+            node_id: Window(held.resolution, held.begin, end, chunk.subject_ids, chunk.grid)
+            for n, node_id in enumerate(self._node_ids.tolist())
+            for chunk in [held.chunk(n, ids[n])]
+        }
+        fleet_rollups.save({held.kind: found}, held.begin, end)
 
 
 class _OpenChunk:
@@ -124,13 +138,13 @@ class _OpenChunk:
             for field, values in fields.items():
                 held[field][slot] = values[at]
 
-    def body(self, node: int, subject_ids: npt.NDArray[np.int64]) -> bytes:
+    def chunk(self, node: int, subject_ids: npt.NDArray[np.int64]) -> Chunk:
         order = np.argsort(subject_ids)
         grid = {}
         for code, fields in self._columns.items():
             mine = {field: np.ascontiguousarray(values[:, node].T[order]) for field, values in fields.items()}
             grid[code] = Buckets(COLUMNS[self.kind][code].shape, mine.pop("count"), mine)
-        return chunks.encode(self.kind, chunks.Chunk(subject_ids[order], grid))
+        return Chunk(subject_ids[order], grid)
 
 
 class _Story:

@@ -10,7 +10,7 @@ Each column is compressed on its own, so that a chart of one metric opens no oth
 from __future__ import annotations
 
 import struct
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -160,6 +160,55 @@ def find_column(head: bytes, code: int) -> Place | None:
     return None
 
 
+_DIRECTORY: Final = np.dtype([("code", "<u2"), ("length", "<u4")])
+
+
+def find_columns(body: bytes, wanted: Container[int]) -> tuple[bytes, dict[int, slice]]:
+    """Ids of the subjects as they are stored, and where those of these columns that are there lie in a body.
+
+    Raises ValueError for a body that `encode` did not make.
+    """
+    try:
+        magic, subjects, _, columns = _HEAD.unpack_from(body)
+        ids = body[_HEAD.size : _HEAD.size + 4 * subjects]
+        entries = np.frombuffer(body, _DIRECTORY, columns, _HEAD.size + 4 * subjects)
+    except (struct.error, ValueError) as error:
+        raise ValueError("not a chunk") from error
+    ends = np.cumsum(entries["length"], dtype=np.int64) + _HEAD.size + 4 * subjects + columns * _ENTRY.size
+    if magic != _MAGIC or (ends[-1] if columns else head_size(body)) != len(body):
+        raise ValueError("not a chunk")
+    lengths = entries["length"].tolist()
+    found = {
+        code: slice(end - length, end)
+        for code, length, end in zip(entries["code"].tolist(), lengths, ends.tolist(), strict=True)
+        if code in wanted
+    }
+    return ids, found
+
+
+def decode_alike(shape: Shape, blocks: Sequence[bytes], size: tuple[int, int]) -> Buckets:
+    """One column of many chunks of so many (subjects, slots): arrays of (chunks, subjects, slots).
+
+    Raises ValueError for blocks that are not all of that size.
+    """
+    dtype, cells = np.dtype(_dtype(shape)), size[0] * size[1]
+    width = cells * (4 + len(FIELDS[shape]) * dtype.itemsize)
+    try:
+        raw = bytes(cramjam.zstd.decompress(b"".join(blocks)))  # frames one after the other are one stream
+    except cramjam.DecompressionError as error:
+        raise ValueError("not a column") from error
+    if len(raw) != width * len(blocks):
+        raise ValueError("wrong size of a column")
+    whole, number = np.frombuffer(raw, np.uint8).reshape(len(blocks), width), len(blocks)
+    count = np.ascontiguousarray(whole[:, : 4 * cells]).view("<u4").reshape(number, *size)
+    fields = {}
+    for i, name in enumerate(FIELDS[shape]):
+        begin = cells * (4 + i * dtype.itemsize)
+        plane = np.ascontiguousarray(whole[:, begin : begin + cells * dtype.itemsize]).view(dtype)
+        fields[name] = plane.reshape(number, *size).astype(np.float64)
+    return Buckets(shape, count, fields)
+
+
 def decode_column(shape: Shape, block: bytes, place: Place) -> Buckets:
     """The buckets that lie at a place. Raises ValueError for a block that is not from there."""
     try:
@@ -186,6 +235,8 @@ def _dtype(shape: Shape) -> str:
 
 def coarsen(fine: Buckets, factor: int) -> Buckets:
     """Every `factor` buckets as one: average weighted by count, extremes of extremes, increases added up."""
+    if factor == 1:
+        return fine
     groups = fine.count.shape[-1] // factor
     used, size = slice(groups * factor), (*fine.count.shape[:-1], groups, factor)
     weights = fine.count[..., used].reshape(size)

@@ -5,7 +5,7 @@ Source: the PostgreSQL documentation of COPY, section Binary Format.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, cast
 
 import numpy as np
@@ -72,6 +72,11 @@ def execute(query: str, arguments: Sequence[Any]) -> None:
     _prepare()
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as binary:
         binary.execute(query.encode(), arguments, prepare=False)
+
+
+def ints(numbers: Iterable[int]) -> str:
+    """For `%s::int[]` or `%s::bigint[]`: psycopg looks at each member of a list, a fleet takes a millisecond."""
+    return "{" + ",".join(map(str, numbers)) + "}"
 
 
 def copy_out(query: str, arguments: Sequence[Any]) -> bytes:

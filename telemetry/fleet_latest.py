@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from homes.models import Gpu
 from telemetry import copying, latest
-from telemetry.catalogue import BY_NAME, Column, Kind
+from telemetry.briefs import BRIEF
+from telemetry.catalogue import Column, Kind
 from telemetry.latest import Table
 from telemetry.node_state import SILENCE_SECONDS
 from telemetry.readings import NodeGlance, NodeStatus
@@ -19,25 +20,29 @@ from telemetry.readings import NodeGlance, NodeStatus
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-_OF_GPUS: Final = tuple(BY_NAME[Kind.GPU][name] for name in ("utilization_ratio", "temperature_celsius", "xid"))
-_MEASURED: Final = ("node_power_watts", "main_amperes", "limit_amperes")
-_SENSED: Final = ("outdoor_celsius", "coolant_leak", "enclosure_open")
-_OF_NODES: Final = tuple(BY_NAME[Kind.NODE][name] for name in (*_MEASURED, *_SENSED))
+_MEASURED: Final = 3
+"""So many of a node's brief columns are measured and grow old; the others are sensors, whose last word stands."""
+
+_BUSY, _CELSIUS, _XID = range(3)
 
 
 def gpus_there(node_ids: Sequence[int]) -> Ints:
     """Every GPU that is in one of these nodes now, as node << 32 | GPU, sorted."""
     ((keys,),) = copying.fetch(
         "SELECT coalesce(string_agg(int8send(node_id << 32 | id), ''), '')"
-        " FROM homes_gpu WHERE gone_at IS NULL AND node_id = ANY(%s)",
-        [list(node_ids)],
+        " FROM homes_gpu WHERE gone_at IS NULL AND node_id = ANY(%s::bigint[])",
+        [copying.ints(node_ids)],
     )
     return np.sort(np.frombuffer(keys, ">i8").astype(np.int64))
 
 
 def read(kind: Kind, node_ids: Sequence[int], columns: Sequence[Column]) -> Table:
     """Latest values of some columns. GPUs that went missing or moved to another node are left out."""
-    found = latest.read_columns(kind, node_ids, columns)
+    brief = BRIEF[kind]
+    if all(column in brief for column in columns):
+        found = latest.read_brief(kind, node_ids).columns([brief.index(column) for column in columns])
+    else:
+        found = latest.read_columns(kind, node_ids, columns)
     return found if kind is not Kind.GPU else _only(found, gpus_there(node_ids))
 
 
@@ -62,23 +67,21 @@ def glances(
     """See reads.glances."""
     ids = np.unique(np.array(node_ids, np.int64))
     there = gpus_there(node_ids)
-    gpus = _only(latest.read_columns(Kind.GPU, node_ids, _OF_GPUS), there)
+    gpus = _only(latest.read_brief(Kind.GPU, node_ids), there)
     seen = np.bincount(np.searchsorted(ids, there >> 32), minlength=len(ids))
     busy, hottest = _busy_and_hottest(ids, gpus, now)
-    own = _own(ids, latest.read_columns(Kind.NODE, node_ids, _OF_NODES), now)
+    own = _own(ids, latest.read_brief(Kind.NODE, node_ids), now)
     xids = _xids(gpus)
-    found = {}
-    for node_id, gpus_seen, mean, top, cells in zip(
-        ids.tolist(), seen.tolist(), busy.tolist(), hottest.tolist(), own.tolist(), strict=True
-    ):
-        watts, main, limit, outdoor, leak, opened = (None if value != value else value for value in cells)
-        found[node_id] = NodeGlance(
+    glances = {}
+    columns = zip(ids.tolist(), seen.tolist(), *map(_plain, (busy, hottest, *own.T)), strict=True)
+    for node_id, gpus_seen, mean, top, watts, main, limit, outdoor, leak, opened in columns:
+        glances[node_id] = NodeGlance(
             node_id,
             status[node_id],
             heard[node_id],
             gpus_seen,
-            None if mean != mean else mean,
-            None if top != top else top,
+            mean,
+            top,
             watts,
             main,
             limit,
@@ -87,36 +90,42 @@ def glances(
             None if opened is None else opened > 0,
             xids.get(node_id, ()),
         )
-    return found
+    return glances
+
+
+def _plain(values: Floats) -> list[Any]:
+    """None for NaN, for all of them at once."""
+    found = values.astype(object)
+    found[np.isnan(values)] = None
+    return list(found)
 
 
 def _busy_and_hottest(ids: Ints, gpus: Table, now: datetime) -> tuple[Floats, Floats]:
     """Of each node the mean utilisation and the highest temperature of its GPUs, NaN where there is none."""
     values, node = fresh(gpus, now), np.searchsorted(ids, gpus.node_ids)
-    some = ~np.isnan(values[:, 0])
+    some = ~np.isnan(values[:, _BUSY])
     count = np.bincount(node[some], minlength=len(ids))
-    total = np.bincount(node[some], weights=values[some, 0], minlength=len(ids))
+    total = np.bincount(node[some], weights=values[some, _BUSY], minlength=len(ids))
     hottest = np.full(len(ids), np.nan)
-    np.fmax.at(hottest, node, values[:, 1])
+    np.fmax.at(hottest, node, values[:, _CELSIUS])
     return np.divide(total, count, out=np.full(len(ids), np.nan), where=count > 0), hottest
 
 
 def _own(ids: Ints, table: Table, now: datetime) -> Floats:
-    """(nodes, _OF_NODES)"""
-    measured = len(_MEASURED)
-    own = np.full((len(ids), len(_OF_NODES)), np.nan)
+    """(nodes, columns of the brief)"""
+    own = np.full((len(ids), table.values.shape[1]), np.nan)
     place = np.searchsorted(ids, table.node_ids)
     own[place] = table.values
-    own[place, :measured] = fresh(table, now)[:, :measured]
+    own[place, :_MEASURED] = fresh(table, now)[:, :_MEASURED]
     return own
 
 
 def _xids(gpus: Table) -> dict[int, tuple[tuple[int, int], ...]]:
     """By node, (slot, code) in order of slot."""
-    told = np.flatnonzero(gpus.values[:, 2] > 0)
+    told = np.flatnonzero(gpus.values[:, _XID] > 0)
     slots = dict(Gpu.objects.filter(pk__in=gpus.subject_ids[told].tolist()).values_list("pk", "slot"))
     found: dict[int, list[tuple[int, int]]] = {}
     for row in told.tolist():
-        pair = (slots[int(gpus.subject_ids[row])], int(gpus.values[row, 2]))
+        pair = (slots[int(gpus.subject_ids[row])], int(gpus.values[row, _XID]))
         found.setdefault(int(gpus.node_ids[row]), []).append(pair)
     return {node_id: tuple(sorted(pairs)) for node_id, pairs in found.items()}

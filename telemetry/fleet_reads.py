@@ -12,28 +12,32 @@ import numpy as np
 import numpy.typing as npt
 
 from homes.models import Gpu
-from telemetry import aggregates, chunk_reads, chunks, fleet_latest
+from telemetry import aggregates, chunk_reads, chunks, fleet_latest, fleet_rollups
 from telemetry.aggregates import RANKING, Function
-from telemetry.catalogue import BY_NAME, Column, Kind, Shape
+from telemetry.catalogue import BY_NAME, Column, Kind
 from telemetry.chunks import Buckets
 from telemetry.range_reads import NICE_STEPS, source_of
 from telemetry.readings import FleetHistory, FleetSeries
+from telemetry.slabs import FIELD
+from telemetry.tables import FLEET_BLOCK
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 MAX_CHUNKS: Final = 40_000
-"""How many stored chunks one question may open: about two seconds' work."""
+"""How many stored chunks or slabs one question may open: about two seconds' work."""
 
 MAX_VALUES: Final = 100_000
 """How many values an answer may have."""
 
 MAX_K: Final = 100
+FEW_NODES: Final = 32
+"""Of so many nodes the chunks are opened sooner than the slabs of all that share them."""
+
 _MAX_CELLS: Final = 6_000_000
 _FEWEST_SECONDS: Final = 60
 _TARGET_BUCKETS: Final = 100
 _SUBJECTS_OF_A_NODE: Final = {Kind.NODE: 1, Kind.GPU: 16}
-_FIELD: Final = {Shape.GAUGE: "average", Shape.FLAG: "average", Shape.COUNTER: "increase"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,35 +96,48 @@ def over(
     """
     if end <= start:
         raise ValueError("end must be after start")
-    step = _step(question, groups, start, end, step_seconds)
+    whole = len(groups) > FEW_NODES and fleet_rollups.may_read()
+    step = _step(question, groups, start, end, step_seconds, whole)
     first = int(start.timestamp()) // step * step
     slots = -(-(int(np.ceil(end.timestamp())) - first) // step)
-    matrix = _read(question.column, list(groups), first, slots, step)
+    source = _source(step, whole)
+    read = _read_slabs if source in fleet_rollups.RESOLUTIONS and whole else _read_chunks
+    matrix = read(question.column, list(groups), source, first, slots, step)
     at = [datetime.fromtimestamp(first + i * step, UTC) for i in range(slots)]
-    return FleetHistory(start, end, step, source_of(step), at, _answer(question, groups, matrix))
+    return FleetHistory(start, end, step, source, at, _answer(question, groups, matrix))
 
 
-def _step(question: Question, groups: Mapping[int, str], start: datetime, end: datetime, asked: int | None) -> int:
+def _source(step: int, whole: bool) -> int:
+    """The stored resolution that is read: of the whole fleet's slabs where they are read, else of nodes' chunks."""
+    return (fleet_rollups.resolution_of(step) if whole else None) or source_of(step)
+
+
+def _step(
+    question: Question, groups: Mapping[int, str], start: datetime, end: datetime, asked: int | None, whole: bool
+) -> int:
     """The step that was asked for, or the finest nice one that is not too much. Raises ValueError."""
     seconds = (end - start).total_seconds()
     if asked is not None:
         if asked < _FEWEST_SECONDS or asked % 60:
             raise ValueError("step must be a whole number of minutes, in seconds")
-        if trouble := _trouble(question, groups, seconds, asked):
+        if trouble := _trouble(question, groups, seconds, asked, whole):
             raise ValueError(trouble)
         return asked
     nice = [step for step in NICE_STEPS if step >= _FEWEST_SECONDS and seconds / step <= _TARGET_BUCKETS]
     for step in nice or NICE_STEPS[-1:]:
-        trouble = _trouble(question, groups, seconds, step)
+        trouble = _trouble(question, groups, seconds, step, whole)
         if not trouble:
             return step
     raise ValueError(trouble)
 
 
-def _trouble(question: Question, groups: Mapping[int, str], seconds: float, step: int) -> str:
+def _trouble(question: Question, groups: Mapping[int, str], seconds: float, step: int, whole: bool) -> str:
     """What is too much about such a step; empty when nothing is."""
-    slots, source = seconds // step + 2, source_of(step)
-    opened = len(groups) * (seconds // chunks.span_seconds(source) + 2)
+    slots, source = seconds // step + 2, _source(step, whole)
+    if whole and source in fleet_rollups.RESOLUTIONS:
+        opened = len({node_id // FLEET_BLOCK for node_id in groups}) * (seconds // source + 2)
+    else:
+        opened = len(groups) * (seconds // chunks.span_seconds(source) + 2)
     series = len(set(groups.values())) * (question.k if question.function in RANKING else 1)
     if slots * series > MAX_VALUES:
         return f"{slots * series:,.0f} values; at most {MAX_VALUES:,}: ask for a longer step, fewer groups or less time"
@@ -129,15 +146,20 @@ def _trouble(question: Question, groups: Mapping[int, str], seconds: float, step
     return ""
 
 
-def _read(column: Column, node_ids: Sequence[int], first: int, slots: int, step: int) -> _Matrix:
-    source = source_of(step)
+def _read_slabs(column: Column, node_ids: Sequence[int], source: int, first: int, slots: int, step: int) -> _Matrix:
+    factor = step // source
+    nodes, subjects, fine = fleet_rollups.read(column, node_ids, source, first, slots * factor)
+    return _Matrix(nodes, subjects, chunks.coarsen(fine, factor).fields[FIELD[column.shape]])
+
+
+def _read_chunks(column: Column, node_ids: Sequence[int], source: int, first: int, slots: int, step: int) -> _Matrix:
     found = chunk_reads.read_column(column, node_ids, source, first, first + slots * step)
     nodes, subjects, values = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty((0, slots))]
     for node_id, pieces in itertools.groupby(found, key=lambda piece: piece.node_id):
         ids, fine = _side_by_side(column, list(pieces), source, first, slots * (step // source))
         nodes.append(np.full(len(ids), node_id, np.int64))
         subjects.append(ids)
-        values.append(chunks.coarsen(fine, step // source).fields[_FIELD[column.shape]])
+        values.append(chunks.coarsen(fine, step // source).fields[FIELD[column.shape]])
     return _Matrix(np.concatenate(nodes), np.concatenate(subjects), np.concatenate(values))
 
 
@@ -145,7 +167,7 @@ def _side_by_side(
     column: Column, pieces: Sequence[chunk_reads.Piece], source: int, first: int, slots: int
 ) -> tuple[Ints, Buckets]:
     """Subject ids of one node and their buckets from `first` on, of the one field that is aggregated."""
-    name, end = _FIELD[column.shape], first + slots * source
+    name, end = FIELD[column.shape], first + slots * source
     ids = np.unique(np.concatenate([piece.subject_ids for piece in pieces]))
     whole = Buckets(column.shape, np.zeros((len(ids), slots), np.uint32), {name: np.full((len(ids), slots), np.nan)})
     for piece in pieces:

@@ -17,7 +17,7 @@ import cramjam
 import numpy as np
 import numpy.typing as npt
 
-from telemetry import copying
+from telemetry import briefs, copying
 from telemetry.catalogue import COLUMNS, Column, Kind
 from telemetry.readings import Cell
 from telemetry.widening import Rows
@@ -60,6 +60,10 @@ class Table:
     def never(cls, node_ids: npt.NDArray[np.int64], subject_ids: npt.NDArray[np.int64], width: int) -> Table:
         shape = (len(node_ids), width)
         return cls(node_ids, subject_ids, np.zeros(shape, np.int64), np.full(shape, np.nan))
+
+    def columns(self, places: Sequence[int]) -> Table:
+        """Some of the columns, by place."""
+        return Table(self.node_ids, self.subject_ids, self.at_ms[:, places], self.values[:, places])
 
     @property
     def keys(self) -> npt.NDArray[np.int64]:
@@ -112,12 +116,17 @@ def store(kind: Kind, table: Table) -> None:
 def _store(kind: Kind, table: Table) -> None:
     node_ids, starts = np.unique(table.node_ids, return_index=True)
     edges = [*starts.tolist(), len(table)]
-    bodies = [_encode(table, slice(a, b)) for a, b in itertools.pairwise(edges)]
+    mine = [slice(a, b) for a, b in itertools.pairwise(edges)]
     copying.execute(
-        "INSERT INTO telemetry_latest (node_id, kind, body)"
-        " SELECT n, %s, b FROM unnest(%s::int[], %s::bytea[]) AS new(n, b)"
-        " ON CONFLICT (node_id, kind) DO UPDATE SET body = EXCLUDED.body",
-        [int(kind), node_ids.tolist(), bodies],
+        "INSERT INTO telemetry_latest (node_id, kind, body, brief)"
+        " SELECT n, %s, b, f FROM unnest(%s::int[], %s::bytea[], %s::bytea[]) AS new(n, b, f)"
+        " ON CONFLICT (node_id, kind) DO UPDATE SET body = EXCLUDED.body, brief = EXCLUDED.brief",
+        [
+            int(kind),
+            node_ids.tolist(),
+            [_encode(table, rows) for rows in mine],
+            [briefs.pack(kind, table.subject_ids[rows], table.at_ms[rows], table.values[rows]) for rows in mine],
+        ],
     )
 
 
@@ -174,12 +183,21 @@ def read_columns(kind: Kind, node_ids: Iterable[int], columns: Sequence[Column])
     return _unpack(rows, [column.code for column in columns])
 
 
+def read_brief(kind: Kind, node_ids: Iterable[int]) -> Table:
+    """The columns in briefs.BRIEF of the latest states of all subjects of one kind of these nodes."""
+    rows = copying.fetch(
+        "SELECT node_id, brief FROM telemetry_latest WHERE node_id = ANY(%s::int[]) AND kind = %s",
+        [copying.ints(node_ids), int(kind)],
+    )
+    return Table(*briefs.unpack(kind, rows))
+
+
 def read_tables(node_ids: Iterable[int], kinds: Iterable[Kind] = Kind) -> dict[Kind, Table]:
     """All columns of the latest states of these nodes, by kind."""
     wanted = list(kinds)
     rows = copying.fetch(
-        "SELECT node_id, kind, body FROM telemetry_latest WHERE node_id = ANY(%s) AND kind = ANY(%s)",
-        [list(node_ids), [int(kind) for kind in wanted]],
+        "SELECT node_id, kind, body FROM telemetry_latest WHERE node_id = ANY(%s::int[]) AND kind = ANY(%s)",
+        [copying.ints(node_ids), [int(kind) for kind in wanted]],
     )
     return {
         kind: _unpack([(node, body) for node, its, body in rows if its == kind], range(len(COLUMNS[kind])))

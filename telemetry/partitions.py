@@ -10,13 +10,14 @@ from typing import Final
 from django.conf import settings
 from django.db import connection
 
-from telemetry.tables import DAY, PARTITION_SECONDS
+from telemetry.tables import DAY, FLEET_TABLE, PARTITION_SECONDS
 
 AHEAD_SECONDS: Final = 2 * DAY
 ROLLUP_RETENTION_SECONDS: Final = {
     "telemetry_rollup_1m": 14 * DAY,
     "telemetry_rollup_15m": 400 * DAY,
     "telemetry_rollup_1h": 10 * 365 * DAY,
+    FLEET_TABLE: 10 * 365 * DAY,
 }
 
 

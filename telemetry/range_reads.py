@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from django.conf import settings
 from django.db import connection
 
-from telemetry import chunks, copying
+from telemetry import chunk_reads, chunks
 from telemetry.bucketing import LOOKBACK_SECONDS, bucket_rows
 from telemetry.catalogue import BY_NAME, Column, Kind, Shape
 from telemetry.chunks import Buckets
@@ -83,28 +83,14 @@ def _from_chunks(
     source: int,
     subjects: dict[int, str],
 ) -> dict[tuple[int, int], Buckets]:
-    factor, wanted = step // source, {column.code for column in columns}
-    fine: dict[tuple[int, int], Buckets] = {}
-    end = first + slots * step
-    for begin, body in _chunk_rows(node_id, kind, source, first, end):
-        low, high = max(begin, first), min(begin + chunks.span_seconds(source), end)
-        chunk = chunks.decode(kind, body, wanted)
-        for code, held in chunk.grid.items():
-            piece = held.part(slice((low - begin) // source, (high - begin) // source))
-            for i, subject in enumerate(chunk.subject_ids.tolist()):
-                if subject in subjects:
-                    whole = fine.setdefault((subject, code), Buckets.empty(held.shape, slots * factor))
-                    whole.put(slice((low - first) // source, (high - first) // source), piece.of(i))
-    return fine if factor == 1 else {key: chunks.coarsen(held, factor) for key, held in fine.items()}
-
-
-def _chunk_rows(node_id: int, kind: Kind, source: int, start: int, end: int) -> list[tuple[Any, ...]]:
-    """(start of chunk, body) of the chunks that overlap [start, end)."""
-    return copying.fetch(
-        f"SELECT extract(epoch FROM at)::bigint, body FROM {ROLLUP_TABLES[source]}"  # noqa: S608
-        " WHERE node_id = %s AND kind = %s AND at >= %s AND at < %s",
-        [node_id, int(kind), _instant(chunks.chunk_start(source, start)), _instant(end)],
-    )
+    ids, found = chunk_reads.read_node(node_id, kind, columns, source, first, first + slots * step)
+    coarse = {code: chunks.coarsen(held, step // source) for code, held in found.items()}
+    return {
+        (subject, code): held.of(i)
+        for i, subject in enumerate(ids.tolist())
+        if subject in subjects
+        for code, held in coarse.items()
+    }
 
 
 def _from_raw(

@@ -34,6 +34,8 @@ from telemetry.readings import (
     StateSpan,
 )
 
+_STATES: Final = {state.value: state for state in State}
+_CAUSES: Final = {cause.value: cause for cause in Cause}
 _NEVER: Final = NodeStatus(State.UNKNOWN, Cause.NEVER_HEARD, None, None)
 _USUAL_SECONDS: Final = 600.0
 _usual: dict[int, tuple[float, float | None]] = {}
@@ -90,11 +92,12 @@ def statuses(node_ids: Iterable[int]) -> dict[int, NodeStatus]:
 def _statuses(ids: list[int]) -> tuple[dict[int, NodeStatus], dict[int, datetime | None]]:
     status, heard = dict.fromkeys(ids, _NEVER), dict[int, datetime | None].fromkeys(ids)
     rows = copying.fetch(
-        "SELECT node_id, state, cause, since, as_of, heard_at FROM telemetry_nodestatusrow WHERE node_id = ANY(%s)",
-        [ids],
+        "SELECT node_id, state, cause, since, as_of, heard_at FROM telemetry_nodestatusrow"
+        " WHERE node_id = ANY(%s::bigint[])",
+        [copying.ints(ids)],
     )
     for node_id, state, cause, since, as_of, heard_at in rows:
-        status[node_id] = NodeStatus(State(state), Cause(cause), since, as_of)
+        status[node_id] = NodeStatus(_STATES[state], _CAUSES[cause], since, as_of)
         heard[node_id] = heard_at
     return status, heard
 

@@ -15,11 +15,12 @@ from typing import Final
 import numpy as np
 from django.db import connection, transaction
 
-from telemetry import chunks, raw, windows
+from telemetry import chunks, fleet_rollups, raw, windows
 from telemetry.bucketing import LOOKBACK_SECONDS, bucket_rows
 from telemetry.catalogue import COLUMNS, Kind, Shape
 from telemetry.chunks import Grid
 from telemetry.raw_rows import RawRows
+from telemetry.tables import FLEET_BLOCK
 from telemetry.windows import Ints, Window
 
 NODES_AT_ONCE: Final = 32
@@ -53,24 +54,25 @@ def _left_behind() -> list[Mark]:
 def _claim(rest_seconds: float) -> list[Mark]:
     """Move the oldest marks of one hour aside. Short, because a writer that marks the same hour waits for it.
 
-    Those that begin within the same five minutes go together, since they need about the same of the raw samples.
+    Those that begin within the same five minutes go together, since they need about the same of the raw samples; and
+    nodes that share slabs, which are then written once.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         # MATERIALIZED: with `IN (SELECT ... LIMIT n FOR UPDATE SKIP LOCKED)` Postgres may run the subquery once a row
         # and take marks that nobody hears of until somebody looks for what died.
         cursor.execute(
-            "WITH eldest AS MATERIALIZED (SELECT hour, date_bin('5 min', from_at, hour) AS part FROM telemetry_dirty"
-            " WHERE since <= now() - make_interval(secs => %s) ORDER BY since LIMIT 1),"
-            " chosen AS MATERIALIZED (SELECT d.node_id, d.hour FROM telemetry_dirty d, eldest e WHERE d.hour = e.hour"
-            " AND date_bin('5 min', d.from_at, d.hour) = e.part AND d.since <= now() - make_interval(secs => %s)"
-            " ORDER BY d.since LIMIT %s FOR UPDATE OF d SKIP LOCKED),"
+            "WITH eldest AS MATERIALIZED (SELECT hour, date_bin('5 min', from_at, hour) AS part, node_id / %s AS block"
+            " FROM telemetry_dirty WHERE since <= now() - make_interval(secs => %s) ORDER BY since LIMIT 1),"
+            " chosen AS MATERIALIZED (SELECT d.node_id, d.hour FROM telemetry_dirty d, eldest e"
+            " WHERE d.hour = e.hour AND date_bin('5 min', d.from_at, d.hour) = e.part AND d.node_id / %s = e.block"
+            " AND d.since <= now() - make_interval(secs => %s) ORDER BY d.since LIMIT %s FOR UPDATE OF d SKIP LOCKED),"
             " taken AS (DELETE FROM telemetry_dirty d USING chosen c WHERE d.node_id = c.node_id AND d.hour = c.hour"
             " RETURNING d.*)"
             " INSERT INTO telemetry_rolling AS r (node_id, hour, from_at, to_at)"
             " SELECT node_id, hour, from_at, to_at FROM taken"
             " ON CONFLICT (node_id, hour) DO UPDATE SET from_at = LEAST(r.from_at, EXCLUDED.from_at),"
             " to_at = GREATEST(r.to_at, EXCLUDED.to_at) RETURNING node_id, hour",
-            [rest_seconds, rest_seconds, NODES_AT_ONCE],
+            [FLEET_BLOCK, rest_seconds, FLEET_BLOCK, rest_seconds, NODES_AT_ONCE],
         )
         return list(cursor.fetchall())
 
@@ -97,10 +99,12 @@ def recompute(node_ids: Sequence[int], start: int, end: int) -> None:
     """Recompute every bucket of these nodes that overlaps [start, end), Unix seconds, from raw samples."""
     first = start - start % 60
     last = end + (-end) % 60 + LOOKBACK_SECONDS  # later buckets may take their counters' increase from here
+    hours = {}
     for kind in Kind:
         found = _read(kind, node_ids, first, last)
         if len(found):
-            _recompute_kind(kind, found, first, last)
+            hours[kind] = _recompute_kind(kind, found, first, last)
+    fleet_rollups.save(hours, first, last)
 
 
 def _read(kind: Kind, node_ids: Sequence[int], first: int, last: int) -> RawRows:
@@ -130,19 +134,22 @@ def _is_new(rows: RawRows) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     return new
 
 
-def _recompute_kind(kind: Kind, rows: RawRows, first: int, last: int) -> None:
+def _recompute_kind(kind: Kind, rows: RawRows, first: int, last: int) -> dict[int, Window]:
+    """Minutes from the rows, the rest from minutes. Returns the hours, in whole days, by node."""
     fresh = {node_id: _bucket(kind, mine, first, last) for node_id, mine in rows.by_node()}
     subjects = {node_id: ids for node_id, (ids, _) in fresh.items()}
     minutes = windows.load(kind, subjects, 60, first, last)
     for node_id, (ids, grid) in fresh.items():
         minutes[node_id].put(first, ids, grid, (last - first) // 60)
     windows.save(kind, minutes, 60)
+    coarse: dict[int, Window] = {}
     for resolution in (900, 3600):
         coarse = windows.load(kind, _subjects(minutes), resolution, _any(minutes).start, _any(minutes).end)
         for node_id, window in minutes.items():
             grid = {code: chunks.coarsen(buckets, resolution // 60) for code, buckets in window.grid.items()}
             coarse[node_id].put(window.start, window.subject_ids, grid, (window.end - window.start) // resolution)
         windows.save(kind, coarse, resolution)
+    return coarse
 
 
 def _bucket(kind: Kind, rows: RawRows, first: int, last: int) -> tuple[Ints, Grid]:

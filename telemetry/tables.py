@@ -20,6 +20,10 @@ OTHER_TABLE: Final = "telemetry_other_sample"
 SEALED_TABLE: Final = "telemetry_sealed"
 ROLLUP_TABLES: Final = {60: "telemetry_rollup_1m", 900: "telemetry_rollup_15m", 3600: "telemetry_rollup_1h"}
 
+FLEET_TABLE: Final = "telemetry_fleet_rollup"
+FLEET_BLOCK: Final = 128
+"""How many nodes, by id, share the slabs of fleet rollups."""
+
 HOUR, DAY = 3600, 86_400
 PARTITION_SECONDS: Final = {
     # Short, because a partition is sealed as a whole, and only then does its room come back.
@@ -29,6 +33,7 @@ PARTITION_SECONDS: Final = {
     "telemetry_rollup_1m": 7 * DAY,
     "telemetry_rollup_15m": 28 * DAY,
     "telemetry_rollup_1h": 364 * DAY,
+    FLEET_TABLE: 364 * DAY,
 }
 """How much time one partition of each table holds, in seconds; all are cut at multiples since the epoch."""
 
@@ -72,12 +77,23 @@ def rollup_table_sql(table: str) -> str:
     )
 
 
+FLEET_TABLE_SQL: Final = f"""
+CREATE TABLE {FLEET_TABLE} (
+  resolution integer NOT NULL, kind smallint NOT NULL, at timestamptz NOT NULL, block integer NOT NULL,
+  codes smallint[] NOT NULL, ends integer[] NOT NULL, body bytea NOT NULL,
+  PRIMARY KEY (resolution, kind, at, block), CHECK (cardinality(ends) = cardinality(codes) + 1)
+) PARTITION BY RANGE (at);
+ALTER TABLE {FLEET_TABLE} ALTER COLUMN body SET STORAGE EXTERNAL;
+"""
+"""One bucket of many nodes in one body, which belongs to no home: only those who see every home are shown it."""
+
 LATEST_SQL: Final = """
 CREATE TABLE telemetry_latest (
-  node_id integer NOT NULL, kind smallint NOT NULL, body bytea NOT NULL, PRIMARY KEY (node_id, kind)
-) WITH (fillfactor = 50);
+  node_id integer NOT NULL, kind smallint NOT NULL, body bytea NOT NULL, brief bytea NOT NULL,
+  PRIMARY KEY (node_id, kind)
+) WITH (fillfactor = 50, toast_tuple_target = 8000);
 -- MAIN: a body of a few kilobytes is rewritten with every scrape, in the page and not in a table beside it.
-ALTER TABLE telemetry_latest ALTER COLUMN body SET STORAGE MAIN;
+ALTER TABLE telemetry_latest ALTER COLUMN body SET STORAGE MAIN, ALTER COLUMN brief SET STORAGE MAIN;
 CREATE TABLE telemetry_dirty (
   node_id integer NOT NULL, hour timestamptz NOT NULL,
   from_at timestamptz NOT NULL, to_at timestamptz NOT NULL, since timestamptz NOT NULL DEFAULT now(),
@@ -154,6 +170,7 @@ def everything_sql() -> list[str]:
         OTHER_TABLE_SQL,
         SEALED_TABLE_SQL,
         *map(rollup_table_sql, ROLLUP_TABLES.values()),
+        FLEET_TABLE_SQL,
         LATEST_SQL,
         ROLLING_SQL,
         PARTITION_FUNCTIONS,

@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-from homes.row_security import append_only, guard
+from homes.row_security import append_only, guard, guard_whole
 from telemetry import tables
 
 
@@ -12,6 +12,7 @@ class Migration(migrations.Migration):
     operations = [
         *[migrations.RunSQL([(sql, None)], migrations.RunSQL.noop) for sql in tables.everything_sql()],
         *[guard(table, column="node_id", allowed="xfra_visible_nodes") for table in tables.GUARDED],
+        guard_whole(tables.FLEET_TABLE),
         *[
             guard(table, column="node_id", allowed="xfra_visible_nodes")
             for table in ("telemetry_circuit", "telemetry_otherseries", "telemetry_nodestatusrow", "telemetry_nodestatespan")

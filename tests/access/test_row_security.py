@@ -33,7 +33,7 @@ from homes.models import (
     WorkOrder,
 )
 from telemetry.models import Circuit, NodeStateSpan, NodeStatusRow, OtherSeries
-from telemetry.tables import GUARDED, PARTITION_SECONDS, SAMPLE_TABLES
+from telemetry.tables import FLEET_TABLE, GUARDED, PARTITION_SECONDS, SAMPLE_TABLES
 from tests.cast import NAMES, Cast, needs_database
 
 pytestmark = needs_database
@@ -168,6 +168,16 @@ def test_telemetry_is_guarded_like_its_home(full: Cast, as_nobody: None, table: 
         assert _rows(table, mine) == 1
     with acting_as(full.people["idle_technician"].pk):
         assert _rows(table, mine) == 0
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "anonymous"])
+def test_what_is_about_many_homes_is_shown_to_those_who_see_every_home(full: Cast, name: str) -> None:
+    with acting_as_system(), connection.cursor() as cursor:
+        cursor.execute(f"INSERT INTO {FLEET_TABLE} VALUES (3600, 1, now(), 0, '{{}}', '{{0}}', '')")  # noqa: S608
+    with acting_as(full.people[name].pk):
+        assert bool(_rows(FLEET_TABLE)) == (name in ("operator_viewer", "operator", "billing", "admin"))
+        with _refused("row-level security"), connection.cursor() as cursor:
+            cursor.execute(f"INSERT INTO {FLEET_TABLE} VALUES (3600, 1, now(), 1, '{{}}', '{{0}}', '')")  # noqa: S608
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "anonymous"])

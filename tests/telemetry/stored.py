@@ -63,9 +63,4 @@ def put_latest(node_id: int, kind: Kind, subjects: Mapping[int, latest.State]) -
     table = latest.Table.never(np.full(len(ids), node_id, np.int64), ids, len(COLUMNS[kind]))
     for i, subject in enumerate(ids.tolist()):
         table.at_ms[i], table.values[i] = subjects[subject].at_ms, subjects[subject].values
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO telemetry_latest (node_id, kind, body) VALUES (%s, %s, %s)"
-            " ON CONFLICT (node_id, kind) DO UPDATE SET body = EXCLUDED.body",
-            [node_id, int(kind), latest._encode(table, slice(None))],
-        )
+    latest.store(kind, table)

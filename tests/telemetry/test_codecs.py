@@ -17,7 +17,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from telemetry import batch as batches
-from telemetry import chunks, copying
+from telemetry import briefs, chunks, copying
 from telemetry.batch import OTHER, Batch, CorruptBatch, GpuSubject, Instants, OtherSubject
 from telemetry.bucketing import LOOKBACK_SECONDS, bucket
 from telemetry.catalogue import COLUMNS, Kind, Shape
@@ -238,8 +238,48 @@ def test_any_other_bytes_are_no_chunk(data: bytes) -> None:
 def test_a_chunk_that_was_cut_is_none(case: tuple[Kind, Chunk], data: st.DataObject) -> None:
     kind, chunk = case
     body = chunks.encode(kind, chunk)
+    cut = body[: data.draw(st.integers(0, len(body) - 1))]
     with pytest.raises(ValueError, match="not a chunk"):
-        chunks.decode(kind, body[: data.draw(st.integers(0, len(body) - 1))])
+        chunks.decode(kind, cut)
+    with pytest.raises(ValueError, match="not a chunk"):
+        chunks.find_columns(cut, range(100))
+
+
+@given(chunk_strategy(), st.integers(1, 3))
+def test_a_column_of_many_chunks_is_opened_as_one(case: tuple[Kind, Chunk], copies: int) -> None:
+    kind, chunk = case
+    body = chunks.encode(kind, chunk)
+    ids, places = chunks.find_columns(body, range(100))
+    assert np.frombuffer(ids, "<i4").tolist() == chunk.subject_ids.tolist()
+    expected = chunks.decode(kind, body).grid
+    assert places.keys() == expected.keys()
+    for code, place in places.items():
+        shape, size = COLUMNS[kind][code].shape, expected[code].count.shape
+        found = chunks.decode_alike(shape, [body[place]] * copies, size)
+        for i in range(copies):
+            np.testing.assert_array_equal(found.count[i], expected[code].count)
+            for name, values in found.fields.items():
+                np.testing.assert_array_equal(values[i], expected[code].fields[name])
+        for wrong in ([bytes(9)], [body[place], body[place][:-1]]):
+            with pytest.raises(ValueError, match="column"):
+                chunks.decode_alike(shape, wrong, size)
+
+
+@given(st.sampled_from([Kind.NODE, Kind.GPU]), st.dictionaries(st.integers(1, 99), st.integers(1, 4), max_size=5))
+def test_briefs_come_back_together(kind: Kind, subjects: dict[int, int]) -> None:
+    """Nodes of different numbers of subjects, in any order."""
+    width, known = len(COLUMNS[kind]), {}
+    for node_id, count in subjects.items():
+        numbers = node_id * 1000 + np.arange(count * width).reshape(count, width)
+        known[node_id] = np.arange(count) + node_id, numbers * 1_000_000, numbers / 7
+    found = briefs.unpack(kind, [(node_id, briefs.pack(kind, *parts)) for node_id, parts in known.items()])
+    codes, place = [column.code for column in briefs.BRIEF[kind]], 0
+    assert found[0].tolist() == [node_id for node_id in sorted(known) for _ in range(subjects[node_id])]
+    for node_id in sorted(known):
+        mine = slice(place, place := place + subjects[node_id])
+        ids, at_ms, values = known[node_id]
+        for one, other in zip(found[1:], (ids, at_ms[:, codes], values[:, codes]), strict=True):
+            np.testing.assert_array_equal(one[mine], other)
 
 
 @pytest.mark.parametrize("resolution", chunks.SLOTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,12 +11,12 @@ import pytest
 
 from homes.access import acting_as_system
 from homes.provisioning import Plan, provision
-from telemetry import attention
+from telemetry import attention, payloads
 from telemetry.attention import Severity, Subject
 from telemetry.explanation import explain
 from telemetry.node_state import Cause, State
 from telemetry.readings import Cell, GpuLatest, NodeGlance, NodeLatest, NodeStatus
-from telemetry.views.fleet import totals
+from telemetry.views.fleet import ROWS, cells_json, totals
 from tests.cast import Cast, needs_database
 
 NOW = datetime(2026, 7, 1, 21, 0, tzinfo=UTC)
@@ -148,8 +149,44 @@ def test_the_fleet_costs_the_same_for_many_nodes(cast: Cast, django_assert_max_n
             provision(Plan(f"more-{i}", "America/Phoenix", "utility", "provider"))
     client = cast.client("operator")
     with django_assert_max_num_queries(15):
-        answer = client.get("/fleet/")
-    assert answer.content.decode().count("data-row=") >= 30
+        text = client.get("/fleet/").content.decode()
+    assert sum(len(rows) for rows in cells_of(text)["groups"].values()) >= 30
+
+
+def cells_of(text: str) -> Any:
+    """What the page's grids draw."""
+    found = re.search(r'<script type="application/json" id="cells">([^<]*)</script>', text)
+    assert found
+    return json.loads(found[1])
+
+
+@needs_database
+def test_the_table_is_read_by_pages(cast: Cast) -> None:
+    with acting_as_system():
+        for i in range(2 * ROWS):
+            provision(Plan(f"paged-{i:03d}", "America/Phoenix", "utility", "provider", site_group="Paged & <b>"))
+    client, address, listed = cast.client("operator"), "/fleet/?sort=hostname&site_group=Paged+%26+%3Cb%3E", []
+    text = client.get(address).content.decode()
+    assert list(cells_of(text)["groups"]) == ["group-0"]
+    assert "Paged &amp; &lt;b&gt; <span" in text
+    listed += re.findall(r'<th scope="row"><a href="[^"]*">([^<]*)</a>', text)
+    assert "open" not in re.findall(r'<details class="fleet-table"[^>]*>', text)[0]
+    following = re.findall(r'rel="next" href="([^"]*)"', text)[0].replace("&amp;", "&").removesuffix("#table")
+    text = client.get(f"/fleet/{following}").content.decode()
+    listed += re.findall(r'<th scope="row"><a href="[^"]*">([^<]*)</a>', text)
+    assert listed == [f"paged-{i:03d}" for i in range(2 * ROWS)]
+    assert 'rel="next"' not in text and 'rel="prev"' in text
+    assert "open" in re.findall(r'<details class="fleet-table"[^>]*>', text)[0]
+    assert client.get(f"{address}&page=nonsense").status_code == client.get(f"{address}&page=99").status_code == 200
+
+
+def test_nothing_within_the_cells_ends_their_script() -> None:
+    glance = NodeGlance(7, NodeStatus(State.WORKING, Cause.NONE, None, None), None, 16)
+    cell = payloads.fleet_cell("</script><b>&amp;", 16, glance)
+    text = cells_json([{"id": "group-0", "cells": [cell]}])
+    assert not set("<>&") & set(text)
+    held = json.loads(text)
+    assert [dict(zip(held["columns"], row, strict=True)) for row in held["groups"]["group-0"]] == [cell]
 
 
 @needs_database

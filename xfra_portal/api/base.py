@@ -9,14 +9,13 @@ from django.http import Http404
 from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from homes.models import Home, HomeAddress, Membership, Node, OperatorRole, User, WorkOrder
 from xfra_portal.api import examples
-from xfra_portal.api.renderers import CsvRenderer
+from xfra_portal.api.renderers import CsvRenderer, JSONRenderer
 from xfra_portal.api.serializers import ProblemSerializer
 
 _UNITS = "Base units, as each name says; instants are ISO 8601 in UTC; null is unknown and never zero."

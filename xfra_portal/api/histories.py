@@ -9,7 +9,6 @@ from typing import Any
 
 from django.http import HttpResponse
 from rest_framework.exceptions import ValidationError
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -19,6 +18,7 @@ from telemetry.catalogue import Kind
 from telemetry.payloads import iso
 from telemetry.readings import History, Series
 from xfra_portal.api import queries
+from xfra_portal.api.renderers import JSONRenderer
 
 FIELDS = ("minimum", "maximum", "average", "last", "increase")
 

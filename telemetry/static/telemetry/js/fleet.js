@@ -8,8 +8,10 @@ const STATES = ["working", "slower", "making_room", "paused", "service", "down",
 const WORDS = { making_room: "making room", service: "being serviced" };
 const page = document.querySelector("[data-fleet]");
 const summary = document.querySelector("[data-summary]");
+const held = JSON.parse(document.getElementById("cells").textContent);
+const cellsOf = (group) => held.groups[group].map((row) => Object.fromEntries(row.map((value, i) => [held.columns[i], value])));
 const grids = [...document.querySelectorAll("[data-grid]")].map((canvas) =>
-  new Grid(canvas, JSON.parse(document.getElementById(canvas.dataset.grid).textContent), say, (cell) => { location.href = `/fleet/nodes/${cell.hostname}/`; }));
+  new Grid(canvas, cellsOf(canvas.dataset.grid), say, (cell) => { location.href = `/fleet/nodes/${cell.hostname}/`; }));
 const shown = new Map(grids.flatMap((grid) => grid.cells.map((cell) => [cell.node, cell])));
 
 function say(cell) {
