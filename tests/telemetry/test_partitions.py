@@ -55,7 +55,8 @@ def test_making_them_twice_makes_them_once() -> None:
 @pytest.mark.parametrize("table", PARTITION_SECONDS)
 def test_they_cover_everything_that_may_arrive_without_a_hole(table: str) -> None:
     partitions.ensure_partitions(NOW)
-    found = bounds(table)
+    # Other tests may have left partitions of another time.
+    found = [part for part in bounds(table) if part[1] > NOW - 72 * 3600 and part[0] <= NOW + 2 * DAY]
     assert found[0][0] <= NOW - 72 * 3600
     assert found[-1][1] >= NOW + 2 * DAY
     assert all(before[1] == after[0] for before, after in itertools.pairwise(found))
