@@ -1,21 +1,48 @@
-from billing.models.readings import (
-    Channel,
-    DeviceEpoch,
-    DueDay,
-    FeedCursor,
-    Quarantine,
-    RawMessage,
-    Reading,
-    Source,
-)
+from billing.models.agreements import Agreement, Payer, Settlement
+from billing.models.closes import Close, CloseItem
+from billing.models.ledger import Account, Code, Entry, Posting
+from billing.models.notices import Notice
+from billing.models.payouts import Payout
+from billing.models.readings import Channel, DeviceEpoch, DueDay, FeedCursor, Quarantine, RawMessage, Reading, Source
+from billing.models.runs import BillingPeriod, RatingRun, Segment, Side
+from billing.models.statements import ChainKey, ChainLink, Section, Statement, StatementLine
+from billing.models.tariffs import Tariff, TariffAssignment, TariffVersion
+from billing.models.taxes import TaxThreshold
+from billing.models.utility_bills import Reconciliation, UtilityBill
 
 __all__ = [
+    "Account",
+    "Agreement",
+    "BillingPeriod",
+    "ChainKey",
+    "ChainLink",
     "Channel",
+    "Close",
+    "CloseItem",
+    "Code",
     "DeviceEpoch",
     "DueDay",
+    "Entry",
     "FeedCursor",
+    "Notice",
+    "Payer",
+    "Payout",
+    "Posting",
     "Quarantine",
+    "RatingRun",
     "RawMessage",
     "Reading",
+    "Reconciliation",
+    "Section",
+    "Segment",
+    "Settlement",
+    "Side",
     "Source",
+    "Statement",
+    "StatementLine",
+    "Tariff",
+    "TariffAssignment",
+    "TariffVersion",
+    "TaxThreshold",
+    "UtilityBill",
 ]
