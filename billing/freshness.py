@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import date
 from typing import Any, Final
@@ -31,7 +32,7 @@ def stale(statement_ids: Sequence[int]) -> set[int]:
         groups.setdefault((row[2], row[3]), []).append(row)
     for (start, end), group in groups.items():
         book = Book([row[1] for row in group], start, end)
-        found |= {row[0] for row in group if _spans(book, row[1], start, end) != row[4]}
+        found |= {row[0] for row in group if _spans(book, row[1], start, end) != json.loads(row[4])}
     return found
 
 
