@@ -3,7 +3,9 @@ from billing.models.closes import Close, CloseItem
 from billing.models.ledger import Account, Code, Entry, Posting
 from billing.models.notices import Notice
 from billing.models.payouts import Payout
+from billing.models.questions import StatementQuestion
 from billing.models.readings import Channel, DeviceEpoch, DueDay, FeedCursor, Quarantine, RawMessage, Reading, Source
+from billing.models.requests import KeyedRequest
 from billing.models.runs import BillingPeriod, RatingRun, Segment, Side
 from billing.models.statements import ChainKey, ChainLink, Section, Statement, StatementLine
 from billing.models.tariffs import Tariff, TariffAssignment, TariffVersion
@@ -24,6 +26,7 @@ __all__ = [
     "DueDay",
     "Entry",
     "FeedCursor",
+    "KeyedRequest",
     "Notice",
     "Payer",
     "Payout",
@@ -40,6 +43,7 @@ __all__ = [
     "Source",
     "Statement",
     "StatementLine",
+    "StatementQuestion",
     "Tariff",
     "TariffAssignment",
     "TariffVersion",

@@ -29,6 +29,9 @@ for _name in (
     "hertz",
     "gibibytes",
     "duration",
+    "dollars",
+    "change_dollars",
+    "about_dollars",
 ):
     register.filter(_name, getattr(formats, _name))
 
