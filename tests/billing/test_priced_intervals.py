@@ -22,7 +22,7 @@ def two_periods(cast: Cast) -> Statement:
     """Weekday evenings are dearer."""
     line = tariff(
         energyratestructure=[
-            [{"rate": 0.1, "max": 1000, "unit": "kWh"}, {"rate": 0.12}],
+            [{"rate": 0.1, "max": 500, "unit": "kWh"}, {"rate": 0.12}],
             [{"rate": 0.3, "unit": "kWh"}],
         ],
         energyweekdayschedule=[EVENING] * 12,

@@ -59,7 +59,7 @@ class Scale:
 
 
 def window(levels: Sequence[int]) -> tuple[int, int]:
-    """Lowest and highest level drawn: from zero, unless what changes between the levels is less than a third of them."""
+    """Lowest and highest level drawn: from zero, unless the levels differ by less than a third of the highest."""
     low, high = min(0, *levels), max(0, *levels)
     least = min(levels)
     if least > 0 and (high - least) * 3 < high:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -35,6 +35,12 @@ def issued(user: User, home: Home) -> QuerySet[Statement]:
     """What this person may see of a home's statements, the latest first."""
     found = Statement.objects.visible_to(user).issued().filter(home=home)
     return found.select_related("period", "run", "revises").order_by("-period__start", "-number")
+
+
+def before(user: User, statement: Statement) -> Statement | None:
+    """The statement of the days before, as corrected last."""
+    found = issued(user, statement.home).exclude(revision__state=Statement.State.ISSUED)
+    return found.filter(period__end__lte=statement.period.start).prefetch_related("lines").first()
 
 
 @dataclass(frozen=True)
@@ -216,10 +222,11 @@ class Band:
     node_width: float
 
 
-def bands(priced: Iterable[Priced]) -> list[Band]:
+def bands(found: MonthToDate) -> list[Band]:
     """Home and node by when it was used. What the node used is what the site imported more because of it."""
     sums: dict[tuple[str, tuple[Decimal, ...]], list[int]] = {}
-    for part in priced:
+    for each in found.parts:
+        part = Priced(each.usage, each.spans)
         months = bill_words.months_of(part.period.start, part.period.end)
         for index, span in enumerate(part.spans):
             for number, energy in enumerate(span.tariff.energy):

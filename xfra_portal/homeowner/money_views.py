@@ -13,13 +13,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from billing import agreements, ledger, questions
-from billing.models import Agreement, Payout, Statement
+from billing.access import billed_homes, contracted_homes
+from billing.models import Agreement, Payout, Statement, StatementQuestion
 from billing.waterfall import Figure
 from homes.models import Home, User
+from xfra_portal import bill_words
 from xfra_portal.homeowner import line_pages, money
 from xfra_portal.homeowner.forms import QuestionForm
-
-ShownLine = line_pages.LinePage
 
 
 @require_safe
@@ -29,7 +29,13 @@ def month_page(request: HttpRequest, home_id: uuid.UUID) -> HttpResponse:
     """The month so far, line by line."""
     home = billed_home(request, home_id)
     found = money.so_far(home)
-    context = {"so_far": found, "sheet": money.sheet_so_far(found), "to_day": money.last_day(found.end)}
+    context = {
+        "so_far": found,
+        "sheet": money.sheet_so_far(found),
+        "to_day": money.last_day(found.end),
+        "month_last": money.last_day(found.month_end),
+        "bands": money.bands(found),
+    }
     return _page(request, home, "portal/month.html", "month", context)
 
 
@@ -100,7 +106,7 @@ def agreement_page(request: HttpRequest, home_id: uuid.UUID) -> HttpResponse:
             "last": money.last_day(one.span.upper) if one.span.upper else None,
             "is_current": one.span.lower <= today and (one.span.upper is None or today < one.span.upper),
         }
-        for one, before in zip(found, [*found[1:], None], strict=True)
+        for one, before in zip(found, [*found[1:], None], strict=False)
     ]
     return _page(request, home, "portal/agreement.html", "agreement", {"versions": versions})
 
@@ -121,12 +127,12 @@ def payouts_page(request: HttpRequest, home_id: uuid.UUID) -> HttpResponse:
 
 def billed_home(request: HttpRequest, home_id: uuid.UUID) -> Home:
     """A home whose money this person may see, or 404."""
-    return get_object_or_404(money.billed_homes(_user(request)), pk=home_id, node__isnull=False)
+    return get_object_or_404(billed_homes(_user(request)), pk=home_id, node__isnull=False)
 
 
 def contracted_home(request: HttpRequest, home_id: uuid.UUID) -> Home:
     """A home whose agreement and payouts this person may see, or 404."""
-    return get_object_or_404(money.contracted_homes(_user(request)), pk=home_id, node__isnull=False)
+    return get_object_or_404(contracted_homes(_user(request)), pk=home_id, node__isnull=False)
 
 
 def _statement(request: HttpRequest, home: Home, number: int) -> Statement:
@@ -138,16 +144,15 @@ def _statement_page(
     request: HttpRequest, home: Home, statement: Statement, form: QuestionForm, status: int = 200
 ) -> HttpResponse:
     sheet = money.sheet_of(statement)
-    earlier = money.issued(_user(request), home).current().filter(period__end__lte=statement.period.start)
-    before = earlier.prefetch_related("lines").first()
+    before = money.before(_user(request), statement)
     context = {
         "statement": statement,
         "sheet": sheet,
         "revision": Statement.objects.issued().filter(revises=statement).first(),
         "changes": money.changes(statement) if statement.revises else [],
         "comparison": money.compare(before, statement, _figure(request)) if before else None,
-        "figures": [(figure.value, words) for figure, words in money.bill_words.FIGURES.items()],
-        "questions": statement.questions.order_by("pk"),
+        "figures": [(figure.value, words) for figure, words in bill_words.FIGURES.items()],
+        "questions": StatementQuestion.objects.filter(statement=statement).order_by("pk"),
         "form": form,
         "shows_bundle": money.shows_agreement(_user(request), home),
         "last": money.last_day(statement.period.end),
