@@ -1,6 +1,6 @@
 """A month of many homes made in a portal's database, then closed: `python -m bench.close_data HOMES TARIFFS`.
 
-Runs in a portal's environment. The last line is JSON: what was closed, seconds by part, peak memory, if the books add up.
+Runs in a portal's environment. The last line is JSON: what was closed, seconds by part, memory, if the books add up.
 """
 
 from __future__ import annotations
