@@ -28,5 +28,6 @@ app.conf.beat_schedule = {
     "watch-room": {"task": "telemetry.tasks.watch_room", "schedule": 5.0, "options": {"expires": 5}},
     "roll-up": {"task": "telemetry.tasks.roll_up", "schedule": 10.0, "options": {"expires": 10}},
     "seal": {"task": "telemetry.tasks.seal", "schedule": 60.0, "options": {"expires": 60}},
+    "follow-meters": {"task": "billing.tasks.follow_meters", "schedule": 180.0, "options": {"expires": 180}},
     "keep-partitions": {"task": "telemetry.tasks.keep_partitions", "schedule": 3600.0, "options": {"expires": 600}},
 }
