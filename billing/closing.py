@@ -38,7 +38,7 @@ SELECT %s, h.id, coalesce(lower(a.span * daterange(%s, %s)), %s), coalesce(upper
 FROM homes_home h LEFT JOIN billing_agreement a ON a.home_id = h.id AND a.span && daterange(%s, %s)
 LEFT JOIN LATERAL (SELECT min(t.tariff_id) AS tariff_id FROM billing_tariffassignment t
   WHERE t.home_id = h.id AND t.span && daterange(%s, %s)) t ON true
-WHERE h.created_at < %s
+WHERE a.id IS NOT NULL OR h.created_at < %s
 ORDER BY t.tariff_id, h.id
 ON CONFLICT (close_id, home_id, start) DO NOTHING
 """
