@@ -242,7 +242,12 @@ def advance(close: Close, by: Party | None = None, seconds: float = 20.0) -> Pro
 
 
 def run(
-    close: Close, by: Party | None = None, *, issues: bool = False, say: Callable[[Progress], None] = lambda _: None
+    close: Close,
+    by: Party | None = None,
+    *,
+    issues: bool = False,
+    size: int = BATCH,
+    say: Callable[[Progress], None] = lambda _: None,
 ) -> Progress:
     """The whole close from here on: draft everything that waits; if it `issues`, review and issue it all too.
 
@@ -251,7 +256,7 @@ def run(
     while True:
         if issues:
             review(close, by)
-        worked = draft_batch(close) or (issues and issue_batch(close, by))
+        worked = draft_batch(close, size) or (issues and issue_batch(close, by, size))
         found = progress(close)
         if worked:
             say(found)

@@ -18,6 +18,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("month", help="as 2026-04")
+        parser.add_argument("--batch", type=int, default=closing.BATCH, help=f"homes at a time ({closing.BATCH})")
         parser.add_argument("--issue", action="store_true", help="review and issue all that can be drafted")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -27,7 +28,7 @@ class Command(BaseCommand):
             raise CommandError(f"{options['month']!r} is not a month: write it like 2026-04") from None
         try:
             close = closing.begin(month)
-            found = closing.run(close, issues=options["issue"], say=self._say)
+            found = closing.run(close, issues=options["issue"], size=options["batch"], say=self._say)
         except (closing.MonthNotOver, BooksBroken) as error:
             raise CommandError(str(error)) from error
         self._say(found)
