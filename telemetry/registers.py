@@ -27,6 +27,7 @@ _NODES_AT_ONCE: Final = 8
 _NEAR_SECONDS: Final = 3600
 _WIDE_SECONDS: Final = 35 * 86_400
 _FRESH_MS: Final = 60_000
+_QUARTER_MS: Final = 900_000
 _NEVER_BEFORE: Final = -(2**62)
 _NEVER_AFTER: Final = 2**62
 
@@ -71,13 +72,19 @@ class RegisterEdges:
         edges_ms = self.edges * 1000
         place = np.searchsorted(to_ms, edges_ms, "right") - 1
         at = from_ms[place] if len(place) and len(from_ms) else np.full(len(edges_ms), _NEVER_BEFORE)
-        nearer = (place >= 0) & (at > self.before_ms[register])
+        slack = to_ms[place] - at if len(from_ms) else at
+        nearer = at > self.before_ms[register]
+        nearer |= (at == self.before_ms[register]) & (slack < self.before_slack_ms[register])
+        nearer &= place >= 0
         self._put("before", register, nearer, place, at, from_ms, to_ms, joules)
         place = np.searchsorted(from_ms, edges_ms, "left")
         exists = place < len(from_ms)
         place = np.where(exists, place, 0)
         at = to_ms[place] if len(to_ms) else np.full(len(edges_ms), _NEVER_AFTER)
-        self._put("after", register, exists & (at < self.after_ms[register]), place, at, from_ms, to_ms, joules)
+        slack = at - from_ms[place] if len(to_ms) else at
+        nearer = at < self.after_ms[register]
+        nearer |= (at == self.after_ms[register]) & (slack < self.after_slack_ms[register])
+        self._put("after", register, exists & nearer, place, at, from_ms, to_ms, joules)
 
     def _put(
         self,
@@ -125,6 +132,10 @@ def _read_some(node_ids: list[int], edges: Ints) -> list[RegisterEdges]:
     _consider_rollups(rest, 900, start - start % 28_800, end)
     silent = {node_id: around for node_id, around in rest.items() if _is_open(around)}
     _consider_rollups(silent, 900, start - _WIDE_SECONDS, min(end + _WIDE_SECONDS, int(time.time()) + 900))
+    for node_id, around in rest.items():
+        for bucket in _ends_of_gaps(around):  # where a gap begins and ends is known better while raw samples are there
+            _consider_rollups({node_id: around}, 60, bucket, bucket + 900)
+            _consider_raw({node_id: around}, bucket, bucket + 900)
     return [found[node_id] for node_id in node_ids]
 
 
@@ -154,6 +165,18 @@ def _is_open(around: RegisterEdges) -> bool:
     unknown = np.isnan(around.before_joules), np.isnan(around.after_joules)
     sent = ~(unknown[0] & unknown[1]).all(axis=1)
     return bool(not sent.any() or unknown[0][sent].any() or unknown[1][sent].any())
+
+
+def _ends_of_gaps(around: RegisterEdges) -> list[int]:
+    """Starts of the quarter-hours in which lie, somewhere, the readings that are the neighbours of an edge in a gap."""
+    in_gap = around.edges * 1000 - around.before_ms > _QUARTER_MS
+    found = set()
+    for ms, slack, side in (
+        (around.before_ms, around.before_slack_ms, 0),
+        (around.after_ms, around.after_slack_ms, _QUARTER_MS),
+    ):
+        found.update((ms[in_gap & (slack == _QUARTER_MS)] - side).tolist())
+    return sorted(begin // 1000 for begin in found)
 
 
 def _consider_rollups(found: dict[int, RegisterEdges], resolution: int, start: int, end: int) -> None:

@@ -56,8 +56,14 @@ class Edges:
         """The nearest readings that either has. In whatever order and how often things are joined, it is the same."""
         if not np.array_equal(self.at, other.at):
             raise ValueError("edges of different boundaries")
-        sooner = _is_nearer(other.before_ms, other.before_joules, self.before_ms, self.before_joules)
-        later = _is_nearer(-other.after_ms, other.after_joules, -self.after_ms, self.after_joules)
+        sooner = _is_nearer(
+            (other.before_ms, -other.before_slack_ms, other.before_joules),
+            (self.before_ms, -self.before_slack_ms, self.before_joules),
+        )
+        later = _is_nearer(
+            (-other.after_ms, -other.after_slack_ms, other.after_joules),
+            (-self.after_ms, -self.after_slack_ms, self.after_joules),
+        )
         mixed = {
             field.name: np.where(
                 sooner if field.name.startswith("before") else later,
@@ -89,11 +95,19 @@ class Edges:
         return both & ~self.is_fresh & ~self.is_rolled
 
 
-def _is_nearer(ms: Ints, joules: Floats, other_ms: Ints, other: Floats) -> Flags:
-    known, others = ~np.isnan(joules), ~np.isnan(other)
+_Reading = tuple[Ints, Ints, Floats]
+
+
+def _is_nearer(reading: _Reading, other: _Reading) -> Flags:
+    """Whether it is there and the other is not, or it is the greater in (instant, exactness, joules)."""
+    known, others = ~np.isnan(reading[2]), ~np.isnan(other[2])
+    greater, same = np.zeros(known.shape, np.bool_), np.ones(known.shape, np.bool_)
     with np.errstate(invalid="ignore"):
-        nearer: Flags = known & (~others | (ms > other_ms) | ((ms == other_ms) & (joules > other)))
-        return nearer
+        for mine, theirs in zip(reading, other, strict=True):
+            greater |= same & (mine > theirs)
+            same &= mine == theirs
+    nearer: Flags = known & (~others | greater)
+    return nearer
 
 
 @dataclass(frozen=True, slots=True)

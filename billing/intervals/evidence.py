@@ -81,6 +81,54 @@ def joined(one: Evidence, other: Evidence) -> dict[str, Edges]:
     return out
 
 
+def continued(evidence: Evidence, day_before: Evidence, day_after: Evidence) -> dict[str, Edges]:
+    """A day with what is known at its midnights from the days beside it.
+
+    So the days that a long gap touches know its ends equally well, though telemetry has forgotten the samples there.
+    """
+    out = dict(evidence)
+    for channel, edges in evidence.items():
+        if channel in day_before:
+            out[channel] = out[channel].joined(_only_before(day_before[channel], edges))
+        if channel in day_after:
+            out[channel] = out[channel].joined(_only_after(day_after[channel], edges))
+    return out
+
+
+def _only_before(past: Edges, edges: Edges) -> Edges:
+    """The reading before the past day's last boundary, as one before each boundary from there on."""
+    size = len(edges.at)
+    there = np.where(edges.at >= past.at[-1], past.before_joules[-1], np.nan)
+    return replace(
+        _nothing(edges),
+        before_ms=np.full(size, past.before_ms[-1]),
+        before_joules=there,
+        before_slack_ms=np.full(size, past.before_slack_ms[-1]),
+    )
+
+
+def _only_after(coming: Edges, edges: Edges) -> Edges:
+    """The reading at or after the coming day's first boundary, as one after each boundary up to there."""
+    size, first = len(edges.at), coming.at[0]
+    is_fresh = bool(coming.is_fresh[0]) and int(coming.before_ms[0]) == int(first) * 1000
+    ms, joules, slack = (
+        (coming.before_ms[0], coming.before_joules[0], 0)
+        if is_fresh
+        else (coming.after_ms[0], coming.after_joules[0], coming.after_slack_ms[0])
+    )
+    return replace(
+        _nothing(edges),
+        after_ms=np.full(size, ms),
+        after_joules=np.where(edges.at <= first, joules, np.nan),
+        after_slack_ms=np.full(size, slack),
+    )
+
+
+def _nothing(edges: Edges) -> Edges:
+    numbers, values = np.zeros(len(edges.at), np.int64), np.full(len(edges.at), np.nan)
+    return Edges(edges.at, numbers, values, numbers, numbers, values, numbers)
+
+
 def is_heard(edges: Edges) -> bool:
     """Whether there is any reading at all."""
     return not bool((np.isnan(edges.before_joules) & np.isnan(edges.after_joules)).all())

@@ -17,6 +17,18 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
+            name='BooksCheck',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('checked_at', models.DateTimeField(auto_now_add=True)),
+                ('findings', models.JSONField(default=list)),
+            ],
+            options={
+                'ordering': ['-checked_at'],
+                'get_latest_by': 'checked_at',
+            },
+        ),
+        migrations.CreateModel(
             name='ChainKey',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
