@@ -82,7 +82,6 @@ class Entry(models.Model):
 
     if TYPE_CHECKING:
         home_id: Any
-        postings: models.Manager[Posting]
 
     class Meta:
         verbose_name_plural = "entries"

@@ -46,7 +46,8 @@ class RatingRun(models.Model):
     """One result of the engine. Append-only; the same input of the same period gives the same run.
 
     `readings` names the version of each day of each channel, `spans` the tariff version of each span of days, so that
-    a stranger can fetch exactly what went in. Dollars are exact, unrounded.
+    a stranger can fetch exactly what went in; `reading_count` is how many versions there were of them, so that one more
+    shows. `outcome` is what later periods need to know of this one. Dollars are exact, unrounded.
     """
 
     home = models.ForeignKey(Home, on_delete=models.PROTECT, related_name="rating_runs")
@@ -55,15 +56,16 @@ class RatingRun(models.Model):
     engine_version = models.CharField(max_length=20)
     tzdata_version = models.CharField(max_length=20)
     readings = models.JSONField()
-    readings_sha256 = models.CharField(max_length=64)
+    reading_count = models.PositiveIntegerField()
     spans = models.JSONField()
     facts = models.JSONField(default=dict)
+    outcome = models.JSONField(default=dict)
     site_import_wh = models.BigIntegerField()
     site_export_wh = models.BigIntegerField()
     node_wh = models.BigIntegerField()
     estimated_intervals = models.PositiveIntegerField(default=0)
-    with_dollars = models.DecimalField(max_digits=24, decimal_places=12)
-    without_dollars = models.DecimalField(max_digits=24, decimal_places=12)
+    with_dollars = models.DecimalField(max_digits=60, decimal_places=30)
+    without_dollars = models.DecimalField(max_digits=60, decimal_places=30)
     rated_at = models.DateTimeField(auto_now_add=True)
 
     if TYPE_CHECKING:
@@ -84,7 +86,10 @@ class Side(models.TextChoices):
 
 
 class Segment(models.Model):
-    """One product of quantity and rate, with or without the node. Belongs to its run, and is as fixed."""
+    """exact = quantity x rate x days / of_days, with or without the node. Belongs to its run, and is as fixed.
+
+    In Postgres these are plain `numeric`, which keeps every digit (rules.runs).
+    """
 
     run = models.ForeignKey(RatingRun, on_delete=models.PROTECT, related_name="segments")
     side = models.CharField(max_length=7, choices=Side)
@@ -93,11 +98,13 @@ class Segment(models.Model):
     span = models.PositiveSmallIntegerField()
     tou_period = models.PositiveSmallIntegerField(null=True)
     tier = models.PositiveSmallIntegerField(null=True)
-    quantity = models.DecimalField(max_digits=24, decimal_places=9)
+    quantity = models.DecimalField(max_digits=60, decimal_places=30)
     unit = models.CharField(max_length=8)
-    rate = models.DecimalField(max_digits=18, decimal_places=9)
-    exact = models.DecimalField(max_digits=24, decimal_places=12)
-    label = models.CharField(max_length=120)
+    rate = models.DecimalField(max_digits=60, decimal_places=30)
+    exact = models.DecimalField(max_digits=60, decimal_places=30)
+    label = models.CharField(max_length=160)
+    days = models.PositiveSmallIntegerField(default=1)
+    of_days = models.PositiveSmallIntegerField(default=1)
 
     class Meta:
         ordering = ["run", "side", "ordinal"]

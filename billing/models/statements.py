@@ -67,7 +67,6 @@ class Statement(models.Model):
         run_id: int
         agreement_id: int
         revises_id: int | None
-        lines: models.Manager[StatementLine]
 
     class Meta:
         ordering = ["-period__start", "-id"]
@@ -123,10 +122,10 @@ class StatementLine(models.Model):
     tier = models.PositiveSmallIntegerField(null=True)
     label = models.CharField(max_length=160)
     clause = models.CharField(max_length=40, blank=True)
-    quantity_with = models.DecimalField(max_digits=24, decimal_places=9, null=True)
-    quantity_without = models.DecimalField(max_digits=24, decimal_places=9, null=True)
+    quantity_with = models.DecimalField(max_digits=60, decimal_places=30, null=True)
+    quantity_without = models.DecimalField(max_digits=60, decimal_places=30, null=True)
     unit = models.CharField(max_length=8, blank=True)
-    rate = models.DecimalField(max_digits=18, decimal_places=9, null=True)
+    rate = models.DecimalField(max_digits=60, decimal_places=30, null=True)
     with_cents = models.BigIntegerField(default=0)
     without_cents = models.BigIntegerField(default=0)
     host_cash_cents = models.BigIntegerField(default=0)

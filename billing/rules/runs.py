@@ -12,8 +12,10 @@ PERIOD: Final = function(
     f"""
 BEGIN
   IF TG_OP = 'UPDATE' THEN {refuse("billing periods are append-only")}; END IF;
-  IF NEW.starts_at <> NEW.start::timestamp AT TIME ZONE NEW.zone OR NEW.ends_at <> NEW."end"::timestamp AT TIME ZONE NEW.zone
-     OR NEW.interval_count * 900 <> extract(epoch FROM NEW.ends_at - NEW.starts_at)
+  -- Which instant a local midnight is, the pinned tzdata says and not Postgres' own.
+  IF NEW.interval_count * 900 <> extract(epoch FROM NEW.ends_at - NEW.starts_at)
+     OR abs(extract(epoch FROM NEW.starts_at - NEW.start::timestamp AT TIME ZONE 'UTC')) > 14 * 3600
+     OR abs(extract(epoch FROM NEW.ends_at - NEW."end"::timestamp AT TIME ZONE 'UTC')) > 14 * 3600
   THEN {refuse("period % to % is not from midnight to midnight in %", "NEW.start", 'NEW."end"', "NEW.zone")}; END IF;
   RETURN NEW;
 END """,
@@ -32,8 +34,16 @@ END """,
 )
 
 
+EVERY_DIGIT: Final = """
+ALTER TABLE billing_ratingrun ALTER with_dollars TYPE numeric, ALTER without_dollars TYPE numeric;
+ALTER TABLE billing_segment ALTER quantity TYPE numeric, ALTER rate TYPE numeric, ALTER exact TYPE numeric;
+ALTER TABLE billing_statementline ALTER quantity_with TYPE numeric, ALTER quantity_without TYPE numeric, ALTER rate TYPE numeric;
+"""
+
+
 def everything_sql() -> list[str]:
     return [
+        EVERY_DIGIT,
         PERIOD,
         RUN,
         SEGMENT,
