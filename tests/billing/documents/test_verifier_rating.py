@@ -1,0 +1,39 @@
+"""Two programs, one bill: the verifier rates what is drawn to the engine's last digit."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from hypothesis import HealthCheck, given, settings
+
+from billing.bill_lines import bill_lines
+from billing.documents.clock import clock_of
+from billing.documents.verifier import settling
+from billing.documents.verifier.clock import wall_clock
+from billing.documents.verifier.exact import number
+from billing.documents.verifier.rating import Bill, spans_of
+from billing.documents.verifier.tariff import Tariff
+from billing.rating import PairedRating, rate_pair
+from billing.tariffs import canonical
+from tests.billing.documents.drawn import Case, cases
+
+
+def read(case: Case) -> tuple[Bill, Bill]:
+    """With and without the node, from what a bundle would carry."""
+    period, facts = case.usage.period, case.facts.as_json()
+    quarters = wall_clock(clock_of(period), period.interval_count)
+    tariffs = [
+        (Tariff(loaded(document)), span.start, span.end)
+        for document, span in zip(case.documents, case.spans, strict=True)
+    ]
+    cycle = (case.facts.cycle_start or period.start, case.facts.cycle_end or period.end)
+    spans = spans_of(tariffs, quarters, cycle)
+    assert case.usage.solar_wh is not None
+    channels = {
+        "site_import": case.usage.site_import_wh.tolist(),
+        "site_export": case.usage.site_export_wh.tolist(),
+        "node": case.usage.node_wh.tolist(),
+        "solar": case.usage.solar_wh.tolist(),
+    }
+    with_node = Bill(spans, quarters, channels, facts["with_node"], with_node=True)
+    return with_node, Bill(spans, quarters, channels, facts["without_node"], with_node=False)
