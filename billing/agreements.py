@@ -61,17 +61,17 @@ def conclude(home: Home, terms: Terms, start: date, end: date | None = None, by:
 
 def end_on(agreement: Agreement, end: date) -> None:
     """The agreement's first day without it. On its own first day, it never was."""
-    if agreement.span.lower >= end:
-        span = DateRange(empty=True)
-    else:
-        span = DateRange(agreement.span.lower, end)
+    begin = agreement.span.lower
+    span = DateRange(begin, end) if begin < end else DateRange(empty=True)
     Agreement.objects.filter(pk=agreement.pk).update(span=span)
     agreement.span = span
 
 
 def _check(terms: Terms) -> None:
     if terms.fee_cents < 0 or terms.internet_cents < 0 or terms.credit_per_kwh < 0:
-        raise AgreementRefused("an amount is below zero: say who pays whom by the kind of settlement or the item's `to`")
+        raise AgreementRefused(
+            "an amount is below zero: say who pays whom by the kind of settlement or the item's `to`"
+        )
     for item in terms.items:
         if item.to not in (HOST, OPERATOR) or item.cents < 1 or not item.label.strip():
             raise AgreementRefused(f"fixed_monthly: {item.label!r} needs a label, an amount, and `to` host or operator")
@@ -151,7 +151,7 @@ def plain(number: Decimal) -> str:
 
 
 def as_document(agreement: Agreement) -> Mapping[str, Any]:
-    """What is settled by, for a statement's document and its hash. The end of its days may still move: it is left out."""
+    """What is settled by, for a statement's document and hash. The end of its days may still move: it is left out."""
     terms = terms_of(agreement)
     return {
         "version": agreement.version,

@@ -29,6 +29,7 @@ def insert(table: str, columns: Columns, *, skip_existing: bool = False, returni
 
 
 def fetch(query: str, arguments: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """All rows. JSON comes as text: Django's cursors leave it to its fields."""
     with connection.cursor() as cursor:
         cursor.execute(query, arguments)
         return list(cursor.fetchall())

@@ -1,7 +1,8 @@
-"""The chain of a home's issued statements: each link hashes the one before and the statement's content, and is signed.
+"""The chain of a home's issued statements: each link hashes the one before and the statement's content, and is
+signed.
 
-sha256(hash of the link before, as 64 hex digits + content as canonical JSON). The signature is Ed25519 of the hash's hex
-digits, so that a published head proves to an outsider that nothing before it was exchanged.
+sha256(hash of the link before, as 64 hex digits + content as canonical JSON). The signature is Ed25519 of the hash's
+hex digits, so that a published head proves to an outsider that nothing before it was exchanged.
 """
 
 from __future__ import annotations

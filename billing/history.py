@@ -5,6 +5,7 @@ Only what the tariffs ask for is given, so that a corrected March does not make 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -51,7 +52,7 @@ def past_of(home_ids: Sequence[UUID], start: date) -> dict[UUID, Past]:
     firsts: dict[UUID, date] = dict(bulk.fetch(_FIRST, [list(home_ids)]))
     periods: dict[UUID, list[Earlier]] = {}
     for home_id, begin, end, outcome in bulk.fetch(_RUNS, [list(home_ids), start - _BACK, start]):
-        periods.setdefault(home_id, []).append(Earlier(begin, end, outcome))
+        periods.setdefault(home_id, []).append(Earlier(begin, end, json.loads(outcome)))
     return {home_id: Past(firsts.get(home_id), periods.get(home_id, ())) for home_id in home_ids}
 
 

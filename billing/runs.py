@@ -216,9 +216,11 @@ def reading_reference(metered: MeteredUsage) -> list[dict[str, Any]]:
 
 
 def store(rated: Sequence[Rated]) -> list[tuple[int, int] | Held]:
-    """Period and run of each, kept now or before, in order. Held where other days of the home were rated as a period."""
+    """Period and run of each, kept now or before, in order. Held where overlapping days of the home were rated."""
     periods = _store_periods(rated)
-    kept = [(periods[key], one) for one in rated if (key := (one.days.home.pk, one.days.start, one.days.end)) in periods]
+    kept = [
+        (periods[key], one) for one in rated if (key := (one.days.home.pk, one.days.start, one.days.end)) in periods
+    ]
     runs = _store_runs(kept)
     found: list[tuple[int, int] | Held] = []
     for one in rated:
@@ -283,7 +285,10 @@ def _run_columns(kept: Sequence[tuple[int, Rated]]) -> bulk.Columns:
         "estimated_intervals": ("int", [_estimated(one.metered) for one in rated]),
         "with_dollars": ("numeric", [one.pair.with_node.total() for one in rated]),
         "without_dollars": ("numeric", [one.pair.without_node.total() for one in rated]),
-        "rated_at": ("timestamptz", [one.usage.period.ends_at for one in rated]),  # the database puts its own time there
+        "rated_at": (
+            "timestamptz",
+            [one.usage.period.ends_at for one in rated],
+        ),  # the database puts its own time there
     }
 
 
@@ -299,8 +304,8 @@ def _estimated(metered: MeteredUsage) -> int:
 def _store_segments(made: Sequence[tuple[int, PairedRating]]) -> None:
     rows: list[tuple[int, str, int, Segment]] = []
     for run_id, pair in made:
-        for side, rating in ((Side.WITH, pair.with_node), (Side.WITHOUT, pair.without_node)):
-            rows += [(run_id, str(side), ordinal, segment) for ordinal, segment in enumerate(rating.segments)]
+        for side, bill in ((Side.WITH, pair.with_node), (Side.WITHOUT, pair.without_node)):
+            rows += [(run_id, str(side), ordinal, segment) for ordinal, segment in enumerate(bill.segments)]
     columns: bulk.Columns = {
         "run_id": ("bigint", [row[0] for row in rows]),
         "side": ("text", [row[1] for row in rows]),
