@@ -84,7 +84,7 @@ class EnergyOfSpan:
 
     def _billed(self, part: list[int]) -> dict[int, int]:
         """Wh to be charged by time-of-use period; with net metering less what was sold in the same period."""
-        found = {period: 0 for period in sorted({self.period_of[at] for at in part})}
+        found = dict.fromkeys(sorted({self.period_of[at] for at in part}), 0)
         for at in part:
             found[self.period_of[at]] += self.flows.bought[at] - (self.flows.sold[at] if self.nets else 0)
         if self.nets:

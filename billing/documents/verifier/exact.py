@@ -28,7 +28,7 @@ def part_of_days(amount: Fraction, days: int, of_days: int) -> Fraction:
 
 
 def share_out(total: int, weights: Sequence[int]) -> list[int]:
-    """Whole shares in proportion to the weights. What is left over goes to the largest remainders, earlier ones first."""
+    """Whole shares in proportion to the weights; what is left over goes to the largest remainders, the first first."""
     whole = sum(weights)
     if whole == 0:
         return [0 for _ in weights]

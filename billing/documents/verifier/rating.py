@@ -107,7 +107,9 @@ class Bill:
         if not tariff.is_divided("demand") and not span.is_last:
             return []
         if tariff.get("flatdemandstructure"):
-            for period, run in groupby(span.at, lambda at: tariff.get("flatdemandmonths")[self.quarters[at].on.month - 1]):
+            for period, run in groupby(
+                span.at, lambda at: tariff.get("flatdemandmonths")[self.quarters[at].on.month - 1]
+            ):
                 places = list(run)
                 kw, label = self._ratcheted(tariff, places, Fraction(self._peak(span, places), 1000))
                 found += self._demand_tiers(span, "flat", period, places, kw, label)
@@ -157,8 +159,7 @@ class Bill:
         """A charge by the day, month or year. Where it is not divided the period's last day pays all of it."""
         one, amount = Fraction(1), charge.amount
         if charge.unit == "$/day":
-            days = Fraction((span.end - span.start).days)
-            return [Segment(component, span.index, None, None, days, "day", amount, days * amount, label)]
+            return product(span, component, Fraction((span.end - span.start).days), "day", amount, label)
         if not span.tariff.is_divided(what) and not span.is_last:
             return []
         days, of_days = 1, 1
@@ -174,7 +175,9 @@ class Bill:
         for month in sorted({self.quarters[at].on.month for at in span.at}):
             rate = span.tariff.fuel(month)
             if rate:
-                found += product(span, "rider", Fraction(energy.wh_of_months([month]), 1000), "kWh", rate, "Fuel adjustment")
+                found += product(
+                    span, "rider", Fraction(energy.wh_of_months([month]), 1000), "kWh", rate, "Fuel adjustment"
+                )
         return found
 
     def _added(self, span: Span, energy: EnergyOfSpan, component: str, name: str) -> list[Segment]:

@@ -93,9 +93,7 @@ def paid(each: Line, agreement: Mapping[str, Any]) -> Line:
     return {**each, "clause": "utility_payer", **cash}
 
 
-def settled(
-    agreement: Mapping[str, Any], with_node: int, without: int, start: date, end: date, node_wh: int
-) -> Line:
+def settled(agreement: Mapping[str, Any], with_node: int, without: int, start: date, end: date, node_wh: int) -> Line:
     """The host's cost of electricity by the agreement, less what the host pays the utility anyway."""
     host_pays = agreement["utility_payer"] == "host"
     pays_anyway = with_node if host_pays else 0
@@ -122,7 +120,7 @@ def owed(component: str, label: str, amount: int, clause: str = "settlement") ->
 
 
 def monthly(amount: int, start: date, end: date) -> int:
-    """The days' part of an amount a month: what is due up to each day of a month is rounded, so that parts sum to it."""
+    """The days' part of an amount a month; what is due up to each day is rounded, so that parts of a month sum up."""
     total = 0
     for day in days_of(start, end):
         length = monthrange(day.year, day.month)[1]

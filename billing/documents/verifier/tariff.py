@@ -58,7 +58,9 @@ class Tariff:
         """What a kWh that is exported in this period earns."""
         if self.export_rule == "none":
             return Fraction(0)
-        given = [entry["sell"] for entry in self.document["energyratestructure"][period] if entry.get("sell") is not None]
+        given = [
+            entry["sell"] for entry in self.document["energyratestructure"][period] if entry.get("sell") is not None
+        ]
         return number(given[0] if given else self.get("export_rate") or 0)
 
     def period_at(self, kind: str, quarter: Quarter) -> int:
@@ -107,14 +109,14 @@ class Tariff:
     @cached_property
     def nets_hourly(self) -> bool:
         if self.get("export_rule"):
-            return self.get("export_netting") == "hourly"
+            return bool(self.get("export_netting") == "hourly")
         return DG_RULES.get(self.get("dgrules"), ("", ""))[1] == "hourly"
 
     def is_divided(self, what: str) -> bool:
-        """Whether a part of a billing cycle has its days' part of fixed, tiers, demand or minimum; or all or nothing."""
+        """Whether a part of a cycle has its days' part of fixed, tiers, demand or minimum; or all or nothing."""
         stated = self.get("proration") or "days"
-        word = stated if isinstance(stated, str) else stated.get(what) or "days"
-        return bool(word == "days")
+        word: str = stated if isinstance(stated, str) else stated.get(what) or "days"
+        return word == "days"
 
     @cached_property
     def fixed(self) -> Charge | None:
@@ -147,7 +149,7 @@ class Tariff:
 
     @cached_property
     def demand_slides(self) -> bool:
-        return self.get("demand_window") == "sliding"
+        return bool(self.get("demand_window") == "sliding")
 
     def fuel(self, month: int) -> Fraction:
         """$/kWh of the fuel adjustment in a calendar month."""
@@ -162,7 +164,7 @@ class Tariff:
         return number(table[month - 1]) if table else Fraction(0)
 
     def looks_back_upon(self, year: int, month: int) -> list[str]:
-        """Earlier months, as 2026-01, whose demand the ratchet remembers: the last so many, or of twelve those named."""
+        """Earlier months, as 2026-01, whose demand the ratchet remembers: the last so many, or of twelve some."""
         found = []
         for back in range(1, int(self.get("lookbackrange") or 11) + 1):
             past_year, past_month = divmod(year * 12 + month - 1 - back, 12)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -15,7 +16,14 @@ from billing.tariffs import parse
 from billing.tariffs.holidays import RULES
 
 ZONES = ("America/Los_Angeles", "America/Phoenix", "America/New_York")
-STARTS = (date(2026, 3, 1), date(2026, 3, 5), date(2026, 10, 28), date(2026, 11, 1), date(2028, 2, 1), date(2026, 12, 20))
+STARTS = (
+    date(2026, 3, 1),
+    date(2026, 3, 5),
+    date(2026, 10, 28),
+    date(2026, 11, 1),
+    date(2028, 2, 1),
+    date(2026, 12, 20),
+)
 rates = st.integers(0, 900_000).map(lambda millionths: millionths / 1_000_000)
 
 
@@ -40,7 +48,9 @@ def tiers(draw: st.DrawFn, bounds: list[float], **every: Any) -> list[dict[str, 
 
 
 def bounds(most: int, largest: int) -> st.SearchStrategy[list[float]]:
-    return st.lists(st.integers(1, largest), max_size=most, unique=True).map(lambda drawn: [n / 4 for n in sorted(drawn)])
+    return st.lists(st.integers(1, largest), max_size=most, unique=True).map(
+        lambda drawn: [n / 4 for n in sorted(drawn)]
+    )
 
 
 def tables(period_count: int) -> st.SearchStrategy[list[list[int]]]:
@@ -166,7 +176,7 @@ def cases(draw: st.DrawFn) -> Case:
     edges = draw(st.sampled_from([(start, period.end), (start, cut, period.end)]))
     drawn = tuple(draw(documents()) for _ in edges[1:])
     spans = tuple(
-        TariffSpan(parse(document), *edge) for document, edge in zip(drawn, zip(edges, edges[1:], strict=False), strict=True)
+        TariffSpan(parse(document), *edge) for document, edge in zip(drawn, itertools.pairwise(edges), strict=True)
     )
     cycle = draw(st.sampled_from([(None, None), (start - timedelta(days=3), period.end + timedelta(days=2))]))
     facts = Facts(*cycle, draw(histories()), draw(histories()))

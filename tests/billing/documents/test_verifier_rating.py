@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from fractions import Fraction
 
 from hypothesis import HealthCheck, given, settings
@@ -37,3 +38,40 @@ def read(case: Case) -> tuple[Bill, Bill]:
     }
     with_node = Bill(spans, quarters, channels, facts["with_node"], with_node=True)
     return with_node, Bill(spans, quarters, channels, facts["without_node"], with_node=False)
+
+
+def loaded(document: dict[str, object]) -> dict[str, object]:
+    """Through the bytes of the bundle's file."""
+    found: dict[str, object] = json.loads(canonical(document), parse_float=Fraction)
+    return found
+
+
+def compare(pair: PairedRating, bills: tuple[Bill, Bill]) -> None:
+    for rating, bill in zip((pair.with_node, pair.without_node), bills, strict=True):
+        ours = [
+            (
+                *(str(s.component), s.span, s.period, s.tier, s.unit, s.label, s.days, s.of_days),
+                *(Fraction(value) for value in (s.quantity, s.rate, s.exact)),
+            )
+            for s in rating.segments
+        ]
+        theirs = [
+            (s.component, s.span, s.period, s.tier, s.unit, s.label, s.days, s.of_days, s.quantity, s.rate, s.exact)
+            for s in bill.segments
+        ]
+        assert ours == theirs
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(cases())
+def test_every_segment_and_every_line_is_the_engines(case: Case) -> None:
+    pair = rate_pair(case.usage, case.spans, case.facts)
+    bills = read(case)
+    compare(pair, bills)
+    rounds_each = any(document["rounding"] == "line" for document in case.documents)
+    theirs = settling.bill_lines(bills[0].segments, bills[1].segments, rounds_each=rounds_each)
+    ours = bill_lines(pair, case.spans)
+    assert [(line.label, line.with_cents, line.without_cents) for line in ours] == [
+        (line["label"], line["with_cents"], line["without_cents"]) for line in theirs
+    ]
+    assert [number(str(line.quantity_with)) for line in ours] == [line["quantity_with"] for line in theirs]
