@@ -73,6 +73,7 @@ def _apply(execute: Callable[..., Any], sql: Any, params: Any, many: bool, conte
     # A failed transaction takes nothing but its rollback, which says on nobody's behalf anything.
     if getattr(raw, "xfra_access", None) != wanted and status != TransactionStatus.INERROR:
         raw.execute("SELECT set_config('xfra.access', %s, false)", [wanted])
-        # Inside a transaction a rollback would undo the setting, so it is trusted only outside one.
-        raw.xfra_access = wanted if status == TransactionStatus.IDLE else None
+        # Inside a transaction a rollback would undo the setting, so it is trusted only outside one. Without
+        # autocommit, as in an atomic block, even the first statement is inside: it begins the transaction.
+        raw.xfra_access = wanted if raw.autocommit and status == TransactionStatus.IDLE else None
     return execute(sql, params, many, context)
