@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from xfra_portal import demo
+from xfra_portal import demo, demo_money
 
 
 class Command(BaseCommand):
@@ -38,6 +38,9 @@ class Command(BaseCommand):
         target.chmod(0o600)
         for share in demo.seed_history(seeded, options["days"], options["seed"], options["state"]):
             self.stdout.write(f"  history {share:4.0%}  ({time.monotonic() - began:.0f} s)")
+            self.stdout.flush()
+        for done in demo_money.seed_money(seeded, options["days"], options["seed"]):
+            self.stdout.write(f"  money: {done}  ({time.monotonic() - began:.0f} s)")
             self.stdout.flush()
 
     def _refresh(self, target: Path, url: str) -> None:
