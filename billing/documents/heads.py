@@ -14,6 +14,8 @@ from uuid import UUID
 from billing import bulk
 from homes.access import acting_as_system
 
+HEADS_ADDRESS: Final = "/api/v1/statement-heads"
+"""Where the list is, below the portal's own address."""
 MOST: Final = 1000
 """Heads in one answer."""
 
