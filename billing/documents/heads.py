@@ -14,6 +14,8 @@ from uuid import UUID
 from billing import bulk
 from homes.access import acting_as_system
 
+HEADS_ADDRESS: Final = "/api/v1/statement-heads"
+"""Where the list is, below the portal's own address."""
 MOST: Final = 1000
 """Heads in one answer."""
 
@@ -47,12 +49,12 @@ def home_mark(home_id: UUID | str) -> str:
     return hashlib.sha256(f"xfra-home:{home_id}".encode()).hexdigest()
 
 
-def published(after: int = 0, mark: str | None = None, limit: int = MOST) -> list[Head]:
+def published(after: int = 0, mark: str | None = None, limit: int | None = None) -> list[Head]:
     """Heads of statements with numbers above `after`, in order; of all homes, or of the one with this mark.
 
     Public: it is read as the system, and holds nothing that belongs to a person.
     """
-    arguments = [after, *([mark] if mark is not None else []), limit]
+    arguments = [after, *([mark] if mark is not None else []), limit or MOST]
     query = _HEADS + (_OF_HOME if mark is not None else "") + _ORDER
     with acting_as_system():
         return [Head(*row) for row in bulk.fetch(query, arguments)]

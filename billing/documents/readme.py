@@ -6,10 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from billing.agreements import money
-from billing.documents.heads import home_mark
-
-HEADS_ADDRESS: Final = "/api/v1/statement-heads"
-"""Where the signed hashes are published, below the portal's own address."""
+from billing.documents.heads import HEADS_ADDRESS, home_mark
 
 _TEXT: Final = """\
 Proof of statement {number}

@@ -42,6 +42,7 @@ api-node-inventory           --- - ...-.. U
 api-fleet                    --- - ...... U
 api-fleet-aggregate          --- - ...... U
 api-dead-letters             --- - ..--.. U
+api-statement-heads          ... . ...... .
 api-schema                   ... . ...... .
 api-docs                     ... . ...... .
 api-not-found                --- - ------ -

@@ -194,6 +194,21 @@ _ANSWERS: Final[dict[str, dict[str, Any]]] = {
         "older": None,
         "results": [_DEAD_LETTER],
     },
+    "statement_heads_list": {
+        "format": "xfra-heads-1",
+        "heads": [
+            {
+                "home": "9a" * 32,
+                "position": 1,
+                "statement": 1,
+                "previous_sha256": "0" * 64,
+                "sha256": "5e" * 32,
+                "signature": "c4" * 64,
+                "public_key": "7d" * 32,
+            }
+        ],
+        "next": None,
+    },
     "fleet_aggregate": {
         "metric": "node_power_watts",
         "function": "sum",

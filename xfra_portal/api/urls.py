@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from xfra_portal.api import dead_letters, docs, fleet_aggregates, homes, nodes, problems
+from xfra_portal.api import dead_letters, docs, fleet_aggregates, homes, nodes, problems, statement_heads
 
 urlpatterns = [
     path("me", homes.Me.as_view(), name="api-me"),
@@ -24,6 +24,7 @@ urlpatterns = [
     path("fleet", nodes.Fleet.as_view(), name="api-fleet"),
     path("fleet/aggregate", fleet_aggregates.FleetAggregate.as_view(), name="api-fleet-aggregate"),
     path("dead-letters", dead_letters.DeadLetters.as_view(), name="api-dead-letters"),
+    path("statement-heads", statement_heads.StatementHeads.as_view(), name="api-statement-heads"),
     path("schema/", docs.openapi, name="api-schema"),
     path("docs/", docs.reference, name="api-docs"),
     re_path("^(?P<path>.*)$", problems.not_found, name="api-not-found"),

@@ -50,6 +50,7 @@ RICH: Final[Mapping[str, Any]] = {
     "energyweekdayschedule": by_hour(0, 1),
     "energyweekendschedule": by_hour(0, 0),
     "tier_basis": "proportional",
+    "rounding": "total",
     "holidays": {"treated_as": "weekend", "days": ["veterans_day", "thanksgiving"], "observed": "nearest_weekday"},
     "flatdemandstructure": [[{"rate": 4.25}]],
     "flatdemandmonths": [0] * 12,
