@@ -128,7 +128,7 @@ def ask(
         for channel, some in questions.items()
         for question in some
     }
-    first, last = _instant(begin), _instant(end)
+    first, last = instant(begin), instant(end)
     open_ones = Quarantine.objects.filter(
         home=home, source=source, channel__in=list(questions), state="open", started_at__gte=first, started_at__lt=last
     )
@@ -147,8 +147,8 @@ def ask(
                 home=home,
                 channel=channel,
                 source=source,
-                started_at=_instant(start),
-                ended_at=_instant(start + (question.last - question.first) * QUARTER_SECONDS),
+                started_at=instant(start),
+                ended_at=instant(start + (question.last - question.first) * QUARTER_SECONDS),
                 wh=list(question.wh),
                 problem=question.problem,
                 detail=question.detail[:300],
@@ -251,7 +251,7 @@ def make_due(days: Iterable[tuple[Home, date]]) -> None:
     now = timezone.now()
     DueDay.objects.bulk_create(
         [
-            DueDay(home=home, on=on, ended_at=_instant(day_bounds(home.timezone, on)[1]), noted_at=now)
+            DueDay(home=home, on=on, ended_at=instant(day_bounds(home.timezone, on)[1]), noted_at=now)
             for home, on in sorted(set(days), key=lambda pair: (str(pair[0].pk), pair[1]))
         ],
         batch_size=5_000,
@@ -271,5 +271,5 @@ def days_until(first: date, last: date) -> list[date]:
     return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
 
-def _instant(second: int) -> datetime:
+def instant(second: int) -> datetime:
     return datetime.fromtimestamp(second, UTC)

@@ -29,6 +29,7 @@ class Problem(StrEnum):
     FUTURE = "future"
     OVERLAP = "overlap"
     NEGATIVE = "negative"
+    DOUBTED = "doubted"
 
 
 @dataclass(frozen=True, slots=True)
