@@ -121,12 +121,12 @@ def _number(statement_ids: Sequence[int], by: Party | None) -> None:
 
 
 def _chain(statements: Sequence[Statement]) -> None:
-    key = chain.current_key()
+    key, agreed = chain.current_key(), statement_content.agreements_of(statements)
     heads = _heads({statement.home_id for statement in statements})
     links = []
     for statement in statements:
         position, previous = heads.get(statement.home_id, (0, FIRST_HASH))
-        digest = chain.link_hash(previous, statement_content.content(statement))
+        digest = chain.link_hash(previous, statement_content.content(statement, agreed[statement.agreement_id]))
         heads[statement.home_id] = (position + 1, digest)
         links.append(
             ChainLink(

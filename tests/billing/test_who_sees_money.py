@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db.models import Model
 
-from billing import payouts
+from billing import notices, payouts
 from billing.access import billed_homes, contracted_homes, is_desk
 from billing.models import (
     Account,
@@ -26,6 +26,8 @@ from billing.models import (
     TariffVersion,
     UtilityBill,
 )
+from billing.notices import Telling
+from billing.statement_content import statement_document
 from homes.access import acting_as, acting_as_system
 from tests.billing import months
 from tests.billing.months import APRIL, HOLD, JUNE, MAY
@@ -74,7 +76,8 @@ def full(cast: Cast) -> Cast:
 
 
 def counts() -> dict[type[Model], int]:
-    return {model: model._default_manager.count() for model in (*BILLED, *CONTRACTED, *DESKS)}
+    found = {model: model._default_manager.count() for model in (*BILLED, *CONTRACTED, *DESKS)}
+    return {**found, Account: Account.objects.filter(home__isnull=False).count()}
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "anonymous"])
@@ -113,6 +116,24 @@ def test_python_asks_the_same(full: Cast, name: str) -> None:
     assert billed == statements == expected.get(name, set())
     assert contracted == (set() if name == "member" else expected.get(name, set()))
     assert is_desk(person) == (name in ("billing", "admin"))
+
+
+def test_a_member_sees_neither_payouts_in_the_ledger_nor_notices_of_them(full: Cast) -> None:
+    with acting_as_system():
+        notices.put_many([Telling(full.home.pk, Notice.Kind.PAID, "paid", {"cents": 1, "problem": ""})])
+    for name, kinds in (("owner", {"statement", "payout"}), ("member", {"statement"})):
+        with acting_as(full.people[name].pk):
+            assert set(Entry.objects.values_list("kind", flat=True)) == kinds
+            assert Notice.objects.filter(kind="paid").exists() == (name == "owner")
+
+
+def test_a_members_document_is_without_the_agreement(full: Cast) -> None:
+    for name in ("owner", "member", "billing"):
+        with acting_as(full.people[name].pk):
+            document = statement_document(Statement.objects.filter(home=full.home, state="issued").get())
+            assert (document["agreement"] is None, document["content"] is None) == (name == "member",) * 2
+            assert len(document["lines"]) > 2
+            assert document["figures"]["total_cents"] == -10_368
 
 
 def test_published_tariffs_are_no_secret(full: Cast) -> None:
