@@ -73,7 +73,7 @@ class SimulatedProvider:
 
     def __init__(self, seed: int = 1, memory: Memory | None = None) -> None:
         self._seed = seed
-        self._memory = memory or CacheMemory()
+        self._memory = memory if memory is not None else CacheMemory()
 
     def pay(self, key: str, cents: int, payee: str) -> Answer:
         fate, known = self._fate(key), self._memory.get(key) or {"asked": 0, "looked": 0, "taken": False}

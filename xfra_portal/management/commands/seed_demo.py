@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from xfra_portal import demo, demo_money
+from xfra_portal import demo
 
 
 class Command(BaseCommand):
@@ -39,8 +39,8 @@ class Command(BaseCommand):
         for share in demo.seed_history(seeded, options["days"], options["seed"], options["state"]):
             self.stdout.write(f"  history {share:4.0%}  ({time.monotonic() - began:.0f} s)")
             self.stdout.flush()
-        for done in demo_money.seed_money(seeded, options["days"], options["seed"]):
-            self.stdout.write(f"  money: {done}  ({time.monotonic() - began:.0f} s)")
+        for done in demo.seed_billing(seeded, options["seed"]):
+            self.stdout.write(f"  billing: {done}  ({time.monotonic() - began:.0f} s)")
             self.stdout.flush()
 
     def _refresh(self, target: Path, url: str) -> None:
