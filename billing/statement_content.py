@@ -52,14 +52,21 @@ _LINE: Final = (
 
 
 def load(statement_ids: Sequence[int]) -> list[Statement]:
-    """With all that their content is made of, by two queries, in the order of their numbers."""
-    related = Statement.objects.select_related("home", "period", "run", "agreement", "revises")
+    """With all that their content is made of, by three queries, in the order of their numbers.
+
+    Their agreements are looked up apart: a member of the household sees the statement without it.
+    """
+    related = Statement.objects.select_related("home", "period", "run", "revises")
     return list(related.prefetch_related("lines").filter(pk__in=statement_ids).order_by("number", "pk"))
 
 
-def content(statement: Statement) -> dict[str, Any]:
+def agreements_of(statements: Sequence[Statement]) -> dict[int, Agreement]:
+    """By id; for who may not see an agreement, without it."""
+    return Agreement.objects.in_bulk({statement.agreement_id for statement in statements})
+
+
+def content(statement: Statement, agreement: Agreement) -> dict[str, Any]:
     """What the statement is, for its hash: integers, strings and lists of them. Numbers that are exact are strings."""
-    period, run = statement.period, statement.run
     return {
         "format": "xfra-statement-1",
         "number": statement.number,
@@ -67,16 +74,21 @@ def content(statement: Statement) -> dict[str, Any]:
         "home": str(statement.home_id),
         "revises": statement.revises.number if statement.revises else None,
         "why": statement.why,
-        "period": {
-            "zone": period.zone,
-            "start": period.start.isoformat(),
-            "end": period.end.isoformat(),
-            "interval_count": period.interval_count,
-        },
-        "run": _run(run),
-        "agreement": agreements.as_document(statement.agreement),
+        "period": _period(statement),
+        "run": _run(statement.run),
+        "agreement": agreements.as_document(agreement),
         "figures": {name: getattr(statement, name) for name in FIGURES},
         "lines": [line_document(line) for line in statement.lines.all()],
+    }
+
+
+def _period(statement: Statement) -> dict[str, Any]:
+    period = statement.period
+    return {
+        "zone": period.zone,
+        "start": period.start.isoformat(),
+        "end": period.end.isoformat(),
+        "interval_count": period.interval_count,
     }
 
 
@@ -86,18 +98,28 @@ def line_document(line: StatementLine) -> dict[str, Any]:
 
 def statement_document(statement: Statement) -> dict[str, Any]:
     """Everything about one statement as plain JSON-able data: `content` is what its chain link hashes, the rest is what
-    the content refers to. The readings themselves are fetched by their reference (`run.readings`)."""
+    the content refers to. The readings themselves are fetched by their reference (`run.readings`).
+
+    For who may not see the agreement, a member of the household, `agreement` is None and `content` cannot be shown:
+    what is left of it is `figures` and `lines`, which everybody gets.
+    """
     (found,) = load([statement.pk])
+    agreement = agreements_of([found]).get(found.agreement_id)
     link = ChainLink.objects.select_related("key").filter(statement=found).first()
     return {
-        "content": content(found),
+        "content": content(found, agreement) if agreement else None,
+        "number": found.number,
+        "figures": {name: getattr(found, name) for name in FIGURES},
+        "lines": [line_document(line) for line in found.lines.all()],
+        "period": _period(found),
+        "why": found.why,
         "state": found.state,
         "chain": _link(link) if link else None,
         "run": {**_run(found.run), "facts": found.run.facts, "readings": found.run.readings, "spans": found.run.spans,
                 "rated_at": _instant(found.run.rated_at)},
         "segments": [_segment(segment) for segment in found.run.segments.all()],
         "tariffs": _tariffs(found.run),
-        "agreement": _agreement(found.agreement),
+        "agreement": _agreement(agreement) if agreement else None,
         "entries": _entries(found),
         "revises": found.revises.number if found.revises else None,
         "revised_by": Statement.objects.issued().filter(revises=found).values_list("number", flat=True).first(),

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from django.db import connection, transaction
 
-from telemetry import chunks, partitions, states, storage
+from telemetry import chunks, partitions, register_marks, states, storage
 from telemetry.catalogue import BY_NAME, COLUMNS, CURTAIL_REASONS, Kind
 from telemetry.chunks import FIELDS, Buckets
 from telemetry.models import Circuit, NodeStateSpan
@@ -101,6 +101,8 @@ class Backfill:
                 for n, node_id in enumerate(self._node_ids.tolist()):
                     copy.write_row((node_id, int(held.kind), at, held.body(n, ids[n])))
             cursor.execute(f"INSERT INTO {table} SELECT * FROM new_{table}")  # noqa: S608
+            if (held.kind, held.resolution) == (Kind.NODE, 900):
+                register_marks.note(self._node_ids.tolist(), held.hours())
 
 
 class _OpenChunk:
@@ -123,6 +125,11 @@ class _OpenChunk:
                 }
             for field, values in fields.items():
                 held[field][slot] = values[at]
+
+    def hours(self) -> list[datetime]:
+        """The hours that it covers."""
+        end = self.begin + chunks.span_seconds(self.resolution)
+        return [datetime.fromtimestamp(second, UTC) for second in range(self.begin, end, 3600)]
 
     def body(self, node: int, subject_ids: npt.NDArray[np.int64]) -> bytes:
         order = np.argsort(subject_ids)

@@ -128,7 +128,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='quarantine',
-            constraint=models.UniqueConstraint(fields=('home', 'channel', 'source', 'started_at', 'ended_at', 'problem', 'wh'), name='quarantine_once'),
+            constraint=models.UniqueConstraint(condition=models.Q(('state', 'open')), fields=('home', 'channel', 'source', 'started_at', 'ended_at', 'problem', 'wh'), name='quarantine_asked_once'),
         ),
         migrations.AddConstraint(
             model_name='quarantine',

@@ -130,7 +130,9 @@ class Quarantine(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["home", "channel", "source", "started_at", "ended_at", "problem", "wh"], name="quarantine_once"
+                fields=["home", "channel", "source", "started_at", "ended_at", "problem", "wh"],
+                condition=models.Q(state="open"),
+                name="quarantine_asked_once",
             ),
             _known("quarantine_channel_known", "channel", Channel),
             _known("quarantine_source_known", "source", Source),

@@ -21,6 +21,8 @@ CREATE FUNCTION xfra_contracted_homes() RETURNS SETOF uuid LANGUAGE sql STABLE S
 
 BILLED: Final = "home_id IN (SELECT xfra_billed_homes())"
 CONTRACTED: Final = "home_id IN (SELECT xfra_contracted_homes())"
+NOT_OF_PAYOUTS: Final = f"({BILLED} AND payout_id IS NULL) OR {CONTRACTED}"
+STATEMENTS_NOTICES: Final = f"({BILLED} AND kind IN ('issued', 'revised')) OR {CONTRACTED}"
 NOBODY_ELSE: Final = "false"
 
 READ_BY: Final = {
@@ -32,15 +34,16 @@ READ_BY: Final = {
     "billing_statement": f"state = 'issued' AND {BILLED}",
     "billing_statementline": "EXISTS (SELECT 1 FROM billing_statement s WHERE s.id = statement_id)",
     "billing_chainlink": BILLED,
-    "billing_account": BILLED,
-    "billing_entry": BILLED,
+    "billing_account": f"home_id IS NULL OR {BILLED}",  # that the operator has a cash account is no secret
+    "billing_entry": NOT_OF_PAYOUTS,
     "billing_posting": "EXISTS (SELECT 1 FROM billing_entry e WHERE e.id = entry_id)",
     "billing_payout": CONTRACTED,
     "billing_utilitybill": BILLED,
     "billing_reconciliation": BILLED,
     "billing_close": NOBODY_ELSE,
     "billing_closeitem": NOBODY_ELSE,
-    "billing_notice": BILLED,
+    "billing_notice": STATEMENTS_NOTICES,
+    "billing_bookscheck": NOBODY_ELSE,
 }
 """By table: which rows people of a household may read. The desk reads all."""
 
