@@ -14,6 +14,7 @@ from typing import Any
 
 from billing import corrections, year_end
 from billing.documents import sentences
+from billing.documents.hours import energy_hours
 from billing.models import Section, Statement
 from billing.statement_content import load, statement_document
 from homes.access import acting_as_system
@@ -22,7 +23,10 @@ from homes.models import Home, Membership
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """As billing.models.StatementLine. `span` says which of the tariffs; None where no tariff is meant."""
+    """As billing.models.StatementLine. `span` says which of the tariffs; None where no tariff is meant.
+
+    Of what is meant for a whole billing cycle, days / of_days is charged.
+    """
 
     section: str
     component: str
@@ -39,6 +43,8 @@ class Line:
     operator_cash_cents: int
     in_kind_cents: int
     amount_cents: int
+    days: int = 1
+    of_days: int = 1
 
     @property
     def node_cents(self) -> int:
@@ -69,6 +75,8 @@ class TariffSpan:
     sha256: str
     start: date
     end: date
+    hours: tuple[str, ...]
+    """When its time-of-use periods are, in words; empty where it has only one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +118,7 @@ class Revision:
     number: int
     why: str
     total: Change
-    """Of what the host owes the operator."""
+    """What the host owes the operator, or the other way round where that is above zero both times."""
     lines: tuple[Change, ...]
     """Of the utility's bill and of what is settled."""
 
@@ -190,7 +198,7 @@ def content_of(statement: Statement, *, shows_agreement: bool = True) -> Stateme
         start=found.period.start,
         end=found.period.end,
         **figures,
-        lines=tuple(_line(line) for line in document["content"]["lines"]),
+        lines=_lines(document),
         energy=Energy(run["site_import_wh"], run["site_export_wh"], run["node_wh"]),
         tariffs=_tariffs(document),
         quality=quality,
@@ -207,11 +215,21 @@ def content_of(statement: Statement, *, shows_agreement: bool = True) -> Stateme
     )
 
 
-def _line(line: Mapping[str, Any]) -> Line:
-    given: dict[str, Any] = {name: line[name] for name in Line.__slots__}
+def _lines(document: Mapping[str, Any]) -> tuple[Line, ...]:
+    shares = {_key(segment, "period"): (segment["days"], segment["of_days"]) for segment in document["segments"]}
+    return tuple(_line(line, shares.get(_key(line, "tou_period"), (1, 1))) for line in document["content"]["lines"])
+
+
+def _key(part: Mapping[str, Any], period: str) -> tuple[object, ...]:
+    """What a segment and its line have in common."""
+    return tuple(part[name] for name in ("span", "component", period, "tier", "label", "unit", "rate"))
+
+
+def _line(line: Mapping[str, Any], share: tuple[int, int]) -> Line:
+    given: dict[str, Any] = {name: line[name] for name in Line.__slots__ if name in line}
     for name in ("quantity_with", "quantity_without", "rate"):
         given[name] = None if given[name] is None else Decimal(given[name])
-    return Line(**given)
+    return Line(**given, days=share[0], of_days=share[1])
 
 
 def _tariffs(document: Mapping[str, Any]) -> tuple[TariffSpan, ...]:
@@ -219,6 +237,7 @@ def _tariffs(document: Mapping[str, Any]) -> tuple[TariffSpan, ...]:
     found = []
     for span in document["content"]["run"]["tariffs"]:
         tariff = by_hash[span["sha256"]]
+        start, end = date.fromisoformat(span["start"]), date.fromisoformat(span["end"])
         found.append(
             TariffSpan(
                 tariff["utility"],
@@ -226,8 +245,9 @@ def _tariffs(document: Mapping[str, Any]) -> tuple[TariffSpan, ...]:
                 tariff["version"],
                 date.fromisoformat(tariff["valid_from"]),
                 span["sha256"],
-                date.fromisoformat(span["start"]),
-                date.fromisoformat(span["end"]),
+                start,
+                end,
+                energy_hours(tariff["document"], start, end),
             )
         )
     return tuple(found)
@@ -254,6 +274,8 @@ def _revision(statement: Statement) -> Revision | None:
         else:
             lines.append(Change(change.label, change.was_with, change.now_with))
     total = Change("What you owe us", before.total_cents, statement.total_cents)
+    if max(total.was, total.now) <= 0:
+        total = Change("What we owe you", -total.was, -total.now)
     return Revision(before.number, statement.why, total, tuple(lines))
 
 

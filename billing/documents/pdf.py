@@ -8,6 +8,7 @@ from datetime import UTC
 from decimal import Decimal
 from functools import cache
 from importlib import resources
+from itertools import groupby
 from typing import Any, Final
 
 import typst
@@ -22,7 +23,7 @@ from billing.money import half_away
 _LAYOUTS: Final = "billing.documents.layouts"
 _SCRIPTS: Final = range(0x20, 0x530)
 """Latin, Greek and Cyrillic: what the fonts have."""
-_SIGNS: Final = frozenset("\u2010\u2011\u2012\u2013\u2014\u2018\u2019\u201c\u201d\u2026\u20ac\u2212")
+_SIGNS: Final = frozenset("\u00b7\u00d7\u2010\u2011\u2012\u2013\u2014\u2018\u2019\u201c\u201d\u2026\u20ac\u2212")
 
 
 def statement_pdf(content: StatementContent) -> bytes:
@@ -74,18 +75,18 @@ def _letter(letter: str) -> str:
 
 def _statement(content: StatementContent) -> dict[str, Any]:
     number = f"Statement {content.number}" if content.number else "Draft, not issued"
-    issued = f"Issued {sentences.day(content.issued_at.astimezone(UTC).date())}" if content.issued_at else ""
+    issued = sentences.day(content.issued_at.astimezone(UTC).date()) if content.issued_at else ""
     return {
         "title": f"Electricity and subsidy, {sentences.days(content.start, content.end)}",
         "keywords": [content.proof.sha256] if content.proof else [],
-        "number": ". ".join(filter(None, (number, issued))),
+        "number": " \u00b7 ".join(filter(None, (number, issued))),
         "footer": f"{number}, {content.home}",
         "simulated": "SIMULATED HOME" if content.is_simulated else "",
         "facts": _facts(content),
         "figures": [
-            ["You pay", _money(content.you_pay_cents), _you_pay(content)],
+            ["You pay", _money(content.you_pay_cents), "all bills and fees, less what we pay you"],
             ["We pay", _money(content.we_pay_cents), "for electricity, internet and the node"],
-            ["You saved", _money(content.saved_cents), "against the same home without us"],
+            _saved(content.saved_cents),
         ],
         "outcome": content.outcome,
         "revision": _revision(content),
@@ -99,17 +100,19 @@ def _statement(content: StatementContent) -> dict[str, Any]:
     }
 
 
+def _saved(cents: int) -> list[str]:
+    if cents < 0:
+        return ["It cost you more", _money(-cents), "than the same home without us"]
+    return ["You saved", _money(cents), "against the same home without us"]
+
+
 def _facts(content: StatementContent) -> list[list[str]]:
     return [
         *([["For", content.host]] if content.host else []),
         ["Home", content.home],
         ["Utility", content.utility],
-        ["Days", f"{(content.end - content.start).days}, {content.zone.replace('_', ' ')}"],
+        ["Period", sentences.from_to(content.start, content.end)],
     ]
-
-
-def _you_pay(content: StatementContent) -> str:
-    return "all bills and fees, less what we pay you"
 
 
 def _revision(content: StatementContent) -> dict[str, Any] | None:
@@ -126,11 +129,12 @@ def _revision(content: StatementContent) -> dict[str, Any] | None:
 def _paid(content: StatementContent) -> dict[str, Any]:
     bill = content.section(Section.ELECTRICITY)
     electricity = [sum(amounts) for amounts in zip(*map(_cash, bill), strict=True)] or [0, 0, 0]
-    rows = [["Utility's bill", *map(_money_or_none, electricity)]]
-    for line in (*content.section(Section.INTERNET), *content.section(Section.SETTLEMENT)):
-        rows.append([line.label, *map(_money_or_none, _cash(line))])
+    others = (*content.section(Section.INTERNET), *content.section(Section.SETTLEMENT))
     return {
-        "rows": rows,
+        "rows": [
+            ["Utility's bill", *map(_money_or_none, electricity)],
+            *([line.label, *map(_money_or_none, _cash(line))] for line in others),
+        ],
         "total": ["Together", *map(_money, (content.you_pay_cents, content.we_pay_cents, content.in_kind_cents))],
         "note": "Below zero is money received from the other. In kind is what you got without money changing hands.",
     }
@@ -141,17 +145,34 @@ def _cash(line: Line) -> tuple[int, int, int]:
 
 
 def _bill(content: StatementContent) -> dict[str, Any]:
-    rows: list[list[str]] = []
-    span: int | None = None
-    for line in content.section(Section.ELECTRICITY):
-        if len(content.tariffs) > 1 and line.span is not None and line.span != span:
-            span = line.span
-            tariff = content.tariffs[span]
-            rows.append([f"{sentences.days(tariff.start, tariff.end)}: {tariff.name}, version {tariff.version}"])
-        amounts = (line.with_cents, line.without_cents, line.node_cents)
-        rows.append([line.label, _quantity(line), _rate(line), *map(_money, amounts)])
+    """Each tariff's lines together; taxes and credits are computed last, but belong to theirs."""
+    lines = sorted(content.section(Section.ELECTRICITY), key=lambda line: line.span or 0)
+    groups = []
+    for span, group in groupby(lines, key=lambda line: line.span or 0):
+        tariff = content.tariffs[span]
+        said = f"{sentences.days(tariff.start, tariff.end)}: {tariff.name}, version {tariff.version}"
+        groups.append({"said": said if len(content.tariffs) > 1 else "", "rows": [_bill_row(line) for line in group]})
     totals = (content.bill_with_cents, content.bill_without_cents, content.node_cents)
-    return {"rows": rows, "total": ["Bill", "", "", *map(_money, totals)]}
+    return {"groups": groups, "total": ["Bill", "", "", *map(_money, totals)], "note": _bill_note(content)}
+
+
+def _bill_row(line: Line) -> list[str]:
+    return [
+        line.label,
+        _quantity(line),
+        _rate(line),
+        *map(_money, (line.with_cents, line.without_cents, line.node_cents)),
+    ]
+
+
+def _bill_note(content: StatementContent) -> str:
+    """What in the lines is not plain by itself."""
+    said = list(dict.fromkeys(hours for tariff in content.tariffs for hours in tariff.hours))
+    divided = next((line for line in content.lines if line.days != line.of_days), None)
+    if divided is not None:
+        share = f"{divided.days}/{divided.of_days}"
+        said.append(f"{share}: so many days of a whole billing cycle, {divided.days} of {divided.of_days}.")
+    return " ".join(said)
 
 
 _DECIMALS: Final = {"kWh": 1, "kW": 2, "USD": 2}
@@ -162,10 +183,11 @@ def _quantity(line: Line) -> str:
     if line.quantity_with is None:
         return ""
     if line.unit == "USD":
-        return f"of {_money(int(half_away(line.quantity_with, 2).scaleb(2)))}"
+        return "" if line.rate == 1 else f"of {_money(int(half_away(line.quantity_with, 2).scaleb(2)))}"
     number = half_away(line.quantity_with, _DECIMALS.get(line.unit, 0))
     plural = "s" if line.unit in ("day", "month", "year") and number != 1 else ""
-    return f"{number:,} {line.unit}{plural}"
+    share = f" \u00d7 {line.days}/{line.of_days}" if line.days != line.of_days else ""
+    return f"{number:,} {line.unit}{plural}{share}".replace("-", "\u2212")
 
 
 def _rate(line: Line) -> str:
@@ -214,10 +236,11 @@ def _tariff(tariff: TariffSpan) -> str:
 
 def _quality(content: StatementContent) -> str:
     quality = content.quality
+    clock = f"Days and hours are those of {content.zone.replace('_', ' ')}."
     if not quality.estimated:
-        return f"{quality.intervals:,} quarter-hours, all of them measured."
+        return f"{quality.intervals:,} quarter-hours, all of them measured. {clock}"
     share = sentences.percent(quality.estimated, quality.intervals)
-    return f"{quality.intervals:,} quarter-hours, about {share} of them ({quality.estimated:,}) estimated."
+    return f"{quality.intervals:,} quarter-hours, about {share} of them ({quality.estimated:,}) estimated. {clock}"
 
 
 def _proof(content: StatementContent) -> dict[str, Any] | None:
@@ -227,7 +250,7 @@ def _proof(content: StatementContent) -> dict[str, Any] | None:
     said = (
         "The proof bundle of this statement has every reading, the tariff, the agreement, and a program that works"
         " everything out again. It is beside the statement in the portal. The hash below is signed, and published for"
-        f" everybody at {HEADS_ADDRESS}."
+        " everybody in the portal at"
     )
     rows = [
         ["Hash of this statement", proof.sha256],
@@ -235,7 +258,7 @@ def _proof(content: StatementContent) -> dict[str, Any] | None:
         ["Signature", f"{proof.signature[:64]} {proof.signature[64:]}"],
         ["Signed by the key", proof.public_key],
     ]
-    return {"said": said, "rows": rows}
+    return {"said": said, "address": HEADS_ADDRESS, "rows": rows}
 
 
 def _money(cents: int) -> str:

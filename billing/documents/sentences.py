@@ -76,7 +76,7 @@ def year(number: int, paid_cents: int, threshold_cents: int, *, is_reported: boo
     return [
         f"{said} to the tax authority.",
         last,
-        "What you got in kind, such as electricity or internet that we paid for, is shown beside it and not part of it.",
+        "What you got in kind, such as electricity that we paid for, stands beside it and is not part of it.",
         "This is a summary of our books and no tax advice.",
     ]
 
@@ -93,3 +93,10 @@ def days(start: date, end: date) -> str:
     if start.year == last.year:
         return f"{start:%B} {start.day} to {day(last)}"
     return f"{day(start)} to {day(last)}"
+
+
+def from_to(start: date, end: date) -> str:
+    """The days [start, end) by their dates, short."""
+    last = end - timedelta(days=1)
+    first = f"{start:%b} {start.day}" + (f", {start.year}" if start.year != last.year else "")
+    return f"{first} to {last:%b} {last.day}, {last.year}"
