@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -88,9 +89,10 @@ def _loaded(given: str, folder: Path) -> Ed25519PrivateKey:
 def _kept(file: Path) -> str:
     """The key of this data folder, made the first time; of two that make it at once both keep the same one."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    mine = file.with_name(f"{file.name}.{os.getpid()}")
-    mine.write_text(Ed25519PrivateKey.generate().private_bytes_raw().hex(), encoding="ascii")
-    mine.chmod(0o600)
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=file.name)  # only its owner may read it
+    mine = Path(name)
+    with os.fdopen(handle, "w", encoding="ascii") as stream:
+        stream.write(Ed25519PrivateKey.generate().private_bytes_raw().hex())
     try:
         os.link(mine, file)
     except FileExistsError:

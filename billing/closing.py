@@ -38,7 +38,7 @@ SELECT %s, h.id, coalesce(lower(a.span * daterange(%s, %s)), %s), coalesce(upper
 FROM homes_home h LEFT JOIN billing_agreement a ON a.home_id = h.id AND a.span && daterange(%s, %s)
 LEFT JOIN LATERAL (SELECT min(t.tariff_id) AS tariff_id FROM billing_tariffassignment t
   WHERE t.home_id = h.id AND t.span && daterange(%s, %s)) t ON true
-WHERE h.created_at < %s
+WHERE a.id IS NOT NULL OR h.created_at < %s
 ORDER BY t.tariff_id, h.id
 ON CONFLICT (close_id, home_id, start) DO NOTHING
 """
@@ -242,7 +242,12 @@ def advance(close: Close, by: Party | None = None, seconds: float = 20.0) -> Pro
 
 
 def run(
-    close: Close, by: Party | None = None, *, issues: bool = False, say: Callable[[Progress], None] = lambda _: None
+    close: Close,
+    by: Party | None = None,
+    *,
+    issues: bool = False,
+    size: int = BATCH,
+    say: Callable[[Progress], None] = lambda _: None,
 ) -> Progress:
     """The whole close from here on: draft everything that waits; if it `issues`, review and issue it all too.
 
@@ -251,7 +256,7 @@ def run(
     while True:
         if issues:
             review(close, by)
-        worked = draft_batch(close) or (issues and issue_batch(close, by))
+        worked = draft_batch(close, size) or (issues and issue_batch(close, by, size))
         found = progress(close)
         if worked:
             say(found)

@@ -39,7 +39,7 @@ def as_csv(payouts: Iterable[Payout], effective: date) -> str:
         if payout.state not in (Payout.State.CREATED, Payout.State.SENT):
             continue
         identity = f"{payout.host_id}"[:_ID]
-        name = _text(payout.host.name)[:_NAME]
+        name = _text(payout.host.name)[:_NAME].strip()
         writer.writerow(
             ["6", "22", "PPD", f"{effective:%y%m%d}", identity, name, payout.cents, "XFRA HOST", payout.key]
         )

@@ -8,7 +8,11 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, cast
+
+from django.conf import settings
+from django.core.cache import cache
+from django.utils.module_loading import import_string
 
 
 class ProviderTimeout(TimeoutError):
@@ -39,58 +43,64 @@ class Provider(Protocol):
         """How a payment went; None if this key was never taken on. Raises ProviderTimeout."""
 
 
-@dataclass(slots=True)
-class _Payment:
-    cents: int
-    payee: str
-    asked: int = 0
-    looked: int = 0
-
-
 _PERCENT: Final = {"timeout_lost": 6, "timeout_taken": 12, "refused": 4, "returned": 5}
 _REFUSALS: Final = ("account closed (R02)", "no account (R03)", "invalid account number (R04)")
+_REMEMBERED_SECONDS: Final = 400 * 86_400
+
+
+class Memory(Protocol):
+    """Where the simulated provider remembers: a dict in tests, otherwise the cache that all workers share."""
+
+    def get(self, key: str) -> dict[str, Any] | None: ...
+    def set(self, key: str, value: dict[str, Any]) -> None: ...
+
+
+class CacheMemory:
+    def get(self, key: str) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = cache.get(f"simulated-payment:{key}")
+        return found
+
+    def set(self, key: str, value: dict[str, Any]) -> None:
+        cache.set(f"simulated-payment:{key}", value, _REMEMBERED_SECONDS)
 
 
 class SimulatedProvider:
     """For demo and tests. What happens to a payment follows from its key and the seed alone.
 
     Of a hundred payments some time out though they were taken on, some time out and were lost, some are refused, and
-    some come back after they had arrived. `taken` is what it has really paid, by key.
+    some come back after they had arrived. It takes a key on once, however often it is asked.
     """
 
-    def __init__(self, seed: int = 1) -> None:
+    def __init__(self, seed: int = 1, memory: Memory | None = None) -> None:
         self._seed = seed
-        self._payments: dict[str, _Payment] = {}
-        self._asked: dict[str, int] = {}
-
-    @property
-    def taken(self) -> dict[str, int]:
-        return {key: payment.cents for key, payment in self._payments.items()}
+        self._memory = memory if memory is not None else CacheMemory()
 
     def pay(self, key: str, cents: int, payee: str) -> Answer:
-        self._asked[key] = self._asked.get(key, 0) + 1
-        fate = self._fate(key)
-        if fate == "timeout_lost" and self._asked[key] == 1:
-            raise ProviderTimeout(f"no answer about {key}")
+        fate, known = self._fate(key), self._memory.get(key) or {"asked": 0, "looked": 0, "taken": False}
+        known["asked"] += 1
+        known |= {"cents": known.get("cents", cents), "payee": known.get("payee", payee)}
+        is_lost = fate == "timeout_lost" and known["asked"] == 1
+        is_other = (known["cents"], known["payee"]) != (cents, payee)
+        known["taken"] = known["taken"] or not (is_lost or is_other or fate == "refused")
+        self._memory.set(key, known)
+        if is_other:
+            return Answer(Outcome.REFUSED, self._reference(key), "the key was used for another payment")
         if fate == "refused":
             return Answer(Outcome.REFUSED, self._reference(key), _REFUSALS[self._number(key, "why") % len(_REFUSALS)])
-        payment = self._payments.setdefault(key, _Payment(cents, payee))
-        if (payment.cents, payment.payee) != (cents, payee):
-            return Answer(Outcome.REFUSED, self._reference(key), "the key was used for another payment")
-        payment.asked += 1
-        if fate == "timeout_taken" and payment.asked == 1:
+        if known["asked"] == 1 and fate in ("timeout_lost", "timeout_taken"):
             raise ProviderTimeout(f"no answer about {key}")
         return Answer(Outcome.ACCEPTED, self._reference(key))
 
     def find(self, key: str) -> Answer | None:
         """The first look finds a payment under way, the second finds it paid, and the third what came back."""
-        payment = self._payments.get(key)
-        if payment is None:
+        known = self._memory.get(key)
+        if known is None or not known["taken"]:
             return None
-        payment.looked += 1
-        if payment.looked == 1:
+        known["looked"] += 1
+        self._memory.set(key, known)
+        if known["looked"] == 1:
             return Answer(Outcome.ACCEPTED, self._reference(key))
-        if payment.looked > 2 and self._fate(key) == "returned":
+        if known["looked"] > 2 and self._fate(key) == "returned":
             return Answer(Outcome.RETURNED, self._reference(key), "returned by the bank (R01)")
         return Answer(Outcome.PAID, self._reference(key))
 
@@ -107,3 +117,8 @@ class SimulatedProvider:
 
     def _reference(self, key: str) -> str:
         return f"SIM-{self._number(key, 'reference'):08X}"
+
+
+def configured() -> Provider | None:
+    """The provider that settings name; None where payouts go by file."""
+    return cast(Provider, import_string(settings.PAYOUT_PROVIDER)()) if settings.PAYOUT_PROVIDER else None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
 from billing import ledger
 from billing.ledger import Event
@@ -86,8 +87,8 @@ def pay(bill: UtilityBill, by: Party | None = None) -> Entry:
 
 def open_differences() -> list[Reconciliation]:
     """The latest word on each bill, where that is that somebody must look."""
-    latest = Reconciliation.objects.order_by("bill", "-pk").distinct("bill").values("pk")
-    return list(Reconciliation.objects.filter(pk__in=latest, verdict=Reconciliation.Verdict.DIFFERS))
+    later = Reconciliation.objects.filter(bill=OuterRef("bill"), pk__gt=OuterRef("pk"))
+    return list(Reconciliation.objects.filter(~Exists(later), verdict=Reconciliation.Verdict.DIFFERS))
 
 
 def _operator_pays(statement: Statement) -> bool:

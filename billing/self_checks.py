@@ -5,12 +5,20 @@ The database refuses all of this when it is written; what is found here was done
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import Final
 
+from django.utils import timezone
+
 from billing import bulk
+from billing.models import BooksCheck
+
+logger = logging.getLogger("billing.self_checks")
 
 _SHOWN: Final = 5
+_KEPT: Final = timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +106,16 @@ def self_check() -> list[Finding]:
         if rows:
             found.append(Finding(name, sentence, tuple(str(row[0]) for row in rows)))
     return found
+
+
+def check_and_keep() -> list[Finding]:
+    """The scheduled check: what is found is kept, rings (billing.alarms) and is logged. Old checks go."""
+    findings = self_check()
+    BooksCheck.objects.create(findings=[asdict(finding) for finding in findings])
+    BooksCheck.objects.filter(checked_at__lt=timezone.now() - _KEPT).delete()
+    for finding in findings:
+        logger.error("the books do not add up: %s: %s", finding.sentence, ", ".join(finding.examples))
+    return findings
 
 
 def refuse_if_broken() -> None:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from billing import bulk, chain, ledger, notices, posting_rules, settlement, statement_content
@@ -99,9 +99,9 @@ def issue_many(statement_ids: Sequence[int], by: Party | None = None) -> list[St
 
     Issuers wait for each other from the first number to COMMIT: a number that is rolled back goes to the next.
     """
-    with_numbers = Statement.objects.filter(pk__in=statement_ids, state=Statement.State.DRAFT)
-    changed = list(with_numbers.order_by("pk").select_for_update(of=("self",)).values_list("pk", flat=True))
-    Statement.objects.filter(pk__in=changed).update(state=Statement.State.ISSUED, issued_by=by)
+    drafts = Statement.objects.filter(pk__in=statement_ids, state=Statement.State.DRAFT).order_by("period__start", "pk")
+    changed = list(drafts.select_for_update(of=("self",)).values_list("pk", flat=True))
+    _number(changed, by)
     reach("numbered")
     statements = statement_content.load(changed)
     _chain(statements)
@@ -111,6 +111,13 @@ def issue_many(statement_ids: Sequence[int], by: Party | None = None) -> list[St
     notices.put_many([_telling(statement) for statement in statements])
     reach("noticed")
     return statements
+
+
+def _number(statement_ids: Sequence[int], by: Party | None) -> None:
+    """One after the other, because within one UPDATE the rows, and so the numbers, come in any order."""
+    query = "UPDATE billing_statement SET state = 'issued', issued_by_id = %s WHERE id = %s"
+    with connection.cursor() as cursor:
+        cursor.executemany(query, [(by.pk if by else None, pk) for pk in statement_ids])
 
 
 def _chain(statements: Sequence[Statement]) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 from django.db import transaction
 
+from billing import demo as billing_demo
 from homes.models import Home, HomeAddress, Membership, Node, OperatorRole, User, WorkOrder
 from homes.models.equipment import GPUS_PER_NODE
 from homes.provisioning import Plan, provision, register_gpus
@@ -145,6 +146,12 @@ def seed_history(seeded: Seeded, days: float, seed: int, state_folder: Path | No
         state_folder.mkdir(parents=True, exist_ok=True)
         persistence.save(fleet, state_folder)
     yield 1.0
+
+
+def seed_billing(seeded: Seeded) -> Iterator[str]:
+    """Once the past is there: tariffs, agreements, readings and statements. Yields what was done."""
+    homes = Home.objects.filter(pk__in=[node.home_id for node in seeded.nodes]).order_by("node__hostname")
+    yield from billing_demo.seed(list(homes))
 
 
 def _gpus(seeded: Seeded, seed: int, at: datetime) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:

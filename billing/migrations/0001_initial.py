@@ -4,6 +4,7 @@ import django.contrib.postgres.constraints
 import django.contrib.postgres.fields.ranges
 import django.db.models.deletion
 import django.db.models.expressions
+from django.contrib.postgres.operations import BtreeGistExtension
 from django.db import migrations, models
 
 
@@ -16,6 +17,19 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        BtreeGistExtension(),  # one tariff, one agreement a day: a uuid beside a range in one index
+        migrations.CreateModel(
+            name='BooksCheck',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('checked_at', models.DateTimeField(auto_now_add=True)),
+                ('findings', models.JSONField(default=list)),
+            ],
+            options={
+                'ordering': ['-checked_at'],
+                'get_latest_by': 'checked_at',
+            },
+        ),
         migrations.CreateModel(
             name='ChainKey',
             fields=[

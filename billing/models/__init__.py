@@ -1,4 +1,5 @@
 from billing.models.agreements import Agreement, Payer, Settlement
+from billing.models.books import BooksCheck
 from billing.models.closes import Close, CloseItem
 from billing.models.ledger import Account, Code, Entry, Posting
 from billing.models.notices import Notice
@@ -14,6 +15,7 @@ __all__ = [
     "Account",
     "Agreement",
     "BillingPeriod",
+    "BooksCheck",
     "ChainKey",
     "ChainLink",
     "Channel",

@@ -46,19 +46,17 @@ class Tally:
 
 
 def pair_rows(usages: Sequence[Usage]) -> tuple[Ints, Ints]:
-    """(import, export), two rows for each usage: with the node, without it."""
+    """(import, export), two rows for each usage: with the node, and as Usage.without_node has it."""
     count = usages[0].period.interval_count
     bought = np.empty((2 * len(usages), count), dtype=np.int64)
     sold = np.empty_like(bought)
     for index, usage in enumerate(usages):
         bought[2 * index] = usage.site_import_wh
         sold[2 * index] = usage.site_export_wh
-        np.subtract(usage.site_import_wh, usage.site_export_wh, out=bought[2 * index + 1])
-        bought[2 * index + 1] -= usage.node_wh
-    net = bought[1::2]
-    np.negative(net, out=sold[1::2])
-    np.maximum(sold[1::2], 0, out=sold[1::2])
-    np.maximum(net, 0, out=net)
+        np.subtract(usage.site_import_wh, usage.node_wh, out=bought[2 * index + 1])
+        np.minimum(bought[2 * index + 1], 0, out=sold[2 * index + 1])
+        np.subtract(usage.site_export_wh, sold[2 * index + 1], out=sold[2 * index + 1])
+    np.maximum(bought, 0, out=bought)
     return bought, sold
 
 

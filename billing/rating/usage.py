@@ -34,13 +34,16 @@ class Usage:
                 object.__setattr__(self, name, _checked(name, values, count))
 
     def without_node(self) -> Usage:
-        """The same home without the node: what it did not use is imported less, or exported more."""
-        net = self.site_import_wh - self.site_export_wh - self.node_wh
+        """The same home without the node: what it did not use is imported less, and beyond that exported more.
+
+        A quarter-hour may have both import and export; where the node used nothing, both stay as they were.
+        """
+        import_wh = self.site_import_wh - self.node_wh
         return replace(
             self,
-            site_import_wh=np.maximum(net, 0),
-            site_export_wh=np.maximum(-net, 0),
-            node_wh=np.zeros_like(net),
+            site_import_wh=np.maximum(import_wh, 0),
+            site_export_wh=self.site_export_wh + np.maximum(-import_wh, 0),
+            node_wh=np.zeros_like(import_wh),
         )
 
 

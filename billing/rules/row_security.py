@@ -41,6 +41,7 @@ READ_BY: Final = {
     "billing_close": NOBODY_ELSE,
     "billing_closeitem": NOBODY_ELSE,
     "billing_notice": BILLED,
+    "billing_bookscheck": NOBODY_ELSE,
 }
 """By table: which rows people of a household may read. The desk reads all."""
 
