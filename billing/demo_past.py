@@ -82,10 +82,10 @@ def _day(home: Home, on: date, usual: int, solar_watts: float, random: np.random
     busy = np.exp(-(((hours - 19) / 3.0) ** 2)) + 0.5 * np.exp(-(((hours - 7) / 1.5) ** 2))
     alone = (70 + 260 * busy + 420 * heat * (hours > 10)) * random.gamma(6.0, 1 / 6.0, len(hours))
     solar = solar_watts / 4 * 0.8 * np.maximum(np.cos((hours - 12.5) / 12 * np.pi), 0)
-    node, alone, solar = (np.rint(each).astype(np.int64) for each in (node, alone, solar))
-    net = node + alone - solar
-    found = {Channel.NODE: node, Channel.SITE_IMPORT: np.maximum(net, 0), Channel.SITE_EXPORT: np.maximum(-net, 0)}
-    return {**found, Channel.SOLAR: solar} if solar_watts else found
+    node_wh, alone_wh, solar_wh = (np.rint(each).astype(np.int64) for each in (node, alone, solar))
+    net = node_wh + alone_wh - solar_wh
+    site = {Channel.SITE_IMPORT: np.maximum(net, 0), Channel.SITE_EXPORT: np.maximum(-net, 0)}
+    return {Channel.NODE: node_wh, **site} | ({Channel.SOLAR: solar_wh} if solar_watts else {})
 
 
 def _file(home: Home, start: date) -> bytes:

@@ -1,67 +1,68 @@
-"""The readings that a rating run used, fetched again by its reference: those versions, whatever came later."""
+"""What a rating run was rated from, as arrays again: the versions that it names, whatever has become known since."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
-from billing import bulk, tariff_book
-from billing.intervals.quality import KNOWN
+from billing import tariff_book
+from billing.documents.readings import channels_of
+from billing.intervals.quality import KNOWN, Quality
 from billing.models import Channel, RatingRun
 from billing.priced_intervals import Priced
 from billing.rating import Period, TariffSpan, Usage
 from billing.rating.period import Ints
+from billing.readings import Letters
 
-_VERSIONS: Final = """
-SELECT r.channel, r.source, r."on", r.wh, r.qualities
-FROM billing_reading r JOIN unnest(%s::text[], %s::text[], %s::date[], %s::int[]) w(channel, source, "on", version)
-  ON r.channel = w.channel AND r.source = w.source AND r."on" = w."on" AND r.version = w.version
-WHERE r.home_id = %s ORDER BY r.source DESC, r."on"
-"""  # utility before panel: what comes later only fills what is unknown
-_KNOWN: Final = [ord(quality) for quality in KNOWN]
+
+@dataclass(frozen=True)
+class UsedReadings:
+    """By channel, for each quarter-hour of the period: Wh, 0 where the quality does not count, and the quality."""
+
+    period: Period
+    wh: dict[str, Ints]
+    quality: dict[str, Letters]
+
+
+def used(run: RatingRun) -> UsedReadings:
+    """The run's period is fetched with it."""
+    period = Period(run.period.zone, run.period.start, run.period.end)
+    wh: dict[str, Ints] = {}
+    quality: dict[str, Letters] = {}
+    for channel, days in channels_of(run).items():
+        wh[channel] = np.zeros(period.interval_count, np.int64)
+        quality[channel] = np.full(period.interval_count, ord(Quality.MISSING), np.uint8)
+        for day in days:
+            first = period.index_of(date.fromisoformat(day["on"]))
+            place = slice(first, first + len(day["wh"]))
+            letters = np.frombuffer(day["qualities"].encode(), np.uint8)
+            quality[channel][place] = letters
+            wh[channel][place] = np.where(np.isin(letters, _KNOWN), np.array(day["wh"], np.int64), 0)
+    return UsedReadings(period, wh, quality)
+
+
+_KNOWN = [ord(quality) for quality in KNOWN]
 
 
 def priced(run: RatingRun) -> Priced:
-    """Usage and tariffs exactly as rated. The run's period is fetched with it."""
-    period = Period(run.period.zone, run.period.start, run.period.end)
+    """Usage and tariffs exactly as rated."""
+    found = used(run)
+    nothing = np.zeros(found.period.interval_count, np.int64)
+    usage = Usage(
+        found.period,
+        site_import_wh=found.wh.get(Channel.SITE_IMPORT, nothing),
+        site_export_wh=found.wh.get(Channel.SITE_EXPORT, nothing),
+        node_wh=found.wh.get(Channel.NODE, nothing),
+        solar_wh=found.wh.get(Channel.SOLAR),
+    )
     spans = tuple(
         TariffSpan(tariff_book.parsed(span["tariff_version"], span["sha256"]), *_days(span)) for span in run.spans
     )
-    return Priced(_usage(run, period), spans)
+    return Priced(usage, spans)
 
 
 def _days(span: dict[str, Any]) -> tuple[date, date]:
     return date.fromisoformat(span["start"]), date.fromisoformat(span["end"])
-
-
-def _usage(run: RatingRun, period: Period) -> Usage:
-    asked = list(_asked(run))
-    columns = [[row[place] for row in asked] for place in range(4)]
-    wh: dict[str, Ints] = {}
-    known: dict[str, Any] = {}
-    for channel, _, on, values, qualities in bulk.fetch(_VERSIONS, [*columns, run.home_id]):
-        if channel not in wh:
-            wh[channel] = np.zeros(period.interval_count, np.int64)
-            known[channel] = np.zeros(period.interval_count, np.bool_)
-        first = period.index_of(on)
-        place = slice(first, first + len(values))
-        counts = np.isin(np.frombuffer(qualities.encode(), np.uint8), _KNOWN) & ~known[channel][place]
-        wh[channel][place][counts] = np.array(values, np.int64)[counts]
-        known[channel][place] |= counts
-    nothing = np.zeros(period.interval_count, np.int64)
-    return Usage(
-        period,
-        site_import_wh=wh.get(Channel.SITE_IMPORT, nothing),
-        site_export_wh=wh.get(Channel.SITE_EXPORT, nothing),
-        node_wh=wh.get(Channel.NODE, nothing),
-        solar_wh=wh.get(Channel.SOLAR),
-    )
-
-
-def _asked(run: RatingRun) -> Iterator[tuple[str, str, str, int]]:
-    for part in run.readings:
-        for on, version in part["versions"].items():
-            yield part["channel"], part["source"], on, version

@@ -99,10 +99,10 @@ class Told:
 
 def told(step: Step, was: Bill, now: Bill) -> Told:
     """A cause with the figures behind it."""
-    return Told(_CAUSES[step.cause], _why(step.cause, was, now))
+    return Told(_CAUSES[step.cause], _why(step.cause, was, now, step.cents > 0))
 
 
-def _why(cause: Cause, was: Bill, now: Bill) -> str:
+def _why(cause: Cause, was: Bill, now: Bill, is_more: bool) -> str:
     if cause is Cause.DAYS:
         return f"{formats.count(now.days, 'day')} instead of {was.days}"
     if cause in (Cause.HOME_USE, Cause.NODE_USE):
@@ -110,9 +110,9 @@ def _why(cause: Cause, was: Bill, now: Bill) -> str:
         before, after = _daily_kwh(was)[which], _daily_kwh(now)[which]
         return f"{after:,.1f} kWh a day instead of {before:,.1f}"
     return {
-        Cause.TIME_OF_USE: "more or less of it fell into dearer hours and price steps",
+        Cause.TIME_OF_USE: f"{'more' if is_more else 'less'} of it in dearer hours and price steps",
         Cause.SEASON: "the tariff has other hours and prices in these months",
-        Cause.PRICE: "the same hours cost more or less than before",
+        Cause.PRICE: f"the same hours cost {'more' if is_more else 'less'} than before",
         Cause.DEMAND: "charged on the highest quarter-hours",
         Cause.EXPORT: "what solar power earned",
         Cause.FIXED: "charged whatever is used",

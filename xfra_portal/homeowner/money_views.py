@@ -17,7 +17,7 @@ from billing.access import billed_homes, contracted_homes
 from billing.models import Agreement, Payout, Statement, StatementQuestion
 from billing.waterfall import Figure
 from homes.models import Home, User
-from xfra_portal import bill_words
+from xfra_portal import bill_words, statement_files
 from xfra_portal.homeowner import line_pages, money
 from xfra_portal.homeowner.forms import QuestionForm
 
@@ -78,6 +78,24 @@ def ask(request: HttpRequest, home_id: uuid.UUID, number: int) -> HttpResponse:
         return _statement_page(request, home, statement, form, status=400)
     questions.ask(statement, form.cleaned_data["text"], _user(request).party)
     return redirect("home-statement", home.pk, number)
+
+
+@require_safe
+@login_required
+@never_cache
+def statement_file(request: HttpRequest, home_id: uuid.UUID, number: int, kind: str) -> HttpResponse:
+    home = billed_home(request, home_id)
+    shows_agreement = money.shows_agreement(_user(request), home)
+    chosen = statement_files.offered(shows_agreement).get(kind)
+    if chosen is None:
+        raise Http404
+    found = _statement(request, home, number)
+    name = chosen.name.format(number=number)
+    return HttpResponse(
+        chosen.make(found, shows_agreement),
+        content_type=chosen.media_type,
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
 
 
 @require_safe
@@ -154,7 +172,7 @@ def _statement_page(
         "figures": [(figure.value, words) for figure, words in bill_words.FIGURES.items()],
         "questions": StatementQuestion.objects.filter(statement=statement).order_by("pk"),
         "form": form,
-        "shows_bundle": money.shows_agreement(_user(request), home),
+        "files": statement_files.offered(money.shows_agreement(_user(request), home)).items(),
         "last": money.last_day(statement.period.end),
     }
     return _page(request, home, "portal/statement.html", "statements", context, status)

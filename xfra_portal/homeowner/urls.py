@@ -14,6 +14,7 @@ urlpatterns = [
     path(f"{_HOME}statements/", money_views.statements_page, name="home-statements"),
     path(_STATEMENT, money_views.statement_page, name="home-statement"),
     path(f"{_STATEMENT}ask/", money_views.ask, name="home-statement-ask"),
+    path(f"{_STATEMENT}files/<slug:kind>", money_views.statement_file, name="home-statement-file"),
     path(f"{_STATEMENT}lines/<int:ordinal>/", money_views.statement_line_page, name="home-statement-line"),
     path(f"{_HOME}agreement/", money_views.agreement_page, name="home-agreement"),
     path(f"{_HOME}payouts/", money_views.payouts_page, name="home-payouts"),

@@ -82,9 +82,9 @@ def price(dollars_each: Decimal) -> str:
 
 
 @register.filter
-def kwh(watt_hours: int) -> str:
-    """To the watt-hour: 12,345 -> 12.345 kWh."""
-    return f"{watt_hours / 1000:,.3f} kWh"
+def thousandths(number: int) -> str:
+    """Wh as kWh, W as kW, to the last digit: 12345 -> 12.345."""
+    return f"{number / 1000:,.3f}"
 
 
 @register.simple_tag
