@@ -24,7 +24,6 @@ from billing.models import RatingRun, Statement
 from billing.rating import Period
 from billing.statement_content import load, statement_document
 from billing.tariffs import canonical
-from homes.access import acting_as_system
 
 _NOT_EARLIER: Final = datetime(1980, 1, 1, tzinfo=UTC)
 """No file in a zip can be older."""
@@ -34,22 +33,27 @@ class NotIssued(ValueError):
     """A draft has no place in a chain, and nothing to prove."""
 
 
+class AgreementHidden(PermissionError):
+    """The bundle holds the agreement, which a member of the household may not see."""
+
+
 def file_name(statement: Statement) -> str:
     return f"statement-{statement.number}-proof.zip"
 
 
 def bundle(statement: Statement) -> bytes:
-    """The zip of an issued statement. It holds the agreement: the caller has made sure that its reader may see that."""
-    with acting_as_system():
-        (found,) = load([statement.pk])
-        if found.state != Statement.State.ISSUED or found.issued_at is None:
-            raise NotIssued(f"{found} is not issued")
-        return _zipped(files(found), found.issued_at.astimezone(UTC))
+    """The zip of an issued statement, for its home's owner and the desk. Raises NotIssued, AgreementHidden."""
+    (found,) = load([statement.pk])
+    if found.state != Statement.State.ISSUED or found.issued_at is None:
+        raise NotIssued(f"{found} is not issued")
+    return _zipped(files(found), found.issued_at.astimezone(UTC))
 
 
 def files(statement: Statement) -> dict[str, bytes]:
     """The bundle's files by name, the manifest last."""
     document = statement_document(statement)
+    if document["content"] is None:
+        raise AgreementHidden(f"{statement}: not without its agreement")
     found = {
         "README.txt": readme(document).encode(),
         "verify_statement.py": program.source().encode(),

@@ -17,7 +17,6 @@ from billing.documents import sentences
 from billing.documents.hours import energy_hours
 from billing.models import Section, Statement
 from billing.statement_content import load, statement_document
-from homes.access import acting_as_system
 from homes.models import Home, Membership
 
 
@@ -177,20 +176,17 @@ class StatementContent:
         return tuple(line for line in self.lines if line.section == section)
 
 
-def content_of(statement: Statement, *, shows_agreement: bool = True) -> StatementContent:
-    """Of a draft or an issued statement. The caller has made sure that its reader may see the statement, and says
-    whether the agreement too: a household's member may not."""
-    with acting_as_system():
-        (found,) = load([statement.pk])
-        document = statement_document(found)
-        revision = _revision(found)
-        host = _host(found.home)
-    figures, run, terms = document["content"]["figures"], document["run"], document["agreement"]
+def content_of(statement: Statement) -> StatementContent:
+    """Of a draft or an issued statement, as far as whoever the database is asked for may see it: without the agreement
+    for a member of the household."""
+    (found,) = load([statement.pk])
+    document = statement_document(found)
+    figures, run, terms = document["figures"], document["run"], document["agreement"]
     quality = Quality(run["estimated_intervals"], found.period.interval_count)
     return StatementContent(
         number=found.number,
         issued_at=found.issued_at,
-        host=host,
+        host=_host(found.home),
         home=found.home.name,
         utility=found.home.utility,
         is_simulated=found.home.is_simulated,
@@ -203,13 +199,9 @@ def content_of(statement: Statement, *, shows_agreement: bool = True) -> Stateme
         tariffs=_tariffs(document),
         quality=quality,
         outcome=sentences.outcome(figures["total_cents"]),
-        explanation=tuple(
-            sentences.explanation(
-                figures, terms["settlement"], terms["utility_payer"], quality.estimated, quality.intervals
-            )
-        ),
-        agreement=_clauses(terms) if shows_agreement else None,
-        revision=revision,
+        explanation=tuple(sentences.explanation(figures, terms, quality.estimated, quality.intervals)),
+        agreement=_clauses(terms) if terms else None,
+        revision=_revision(found),
         revised_by=document["revised_by"],
         proof=Proof(**document["chain"]) if document["chain"] else None,
     )
@@ -217,7 +209,7 @@ def content_of(statement: Statement, *, shows_agreement: bool = True) -> Stateme
 
 def _lines(document: Mapping[str, Any]) -> tuple[Line, ...]:
     shares = {_key(segment, "period"): (segment["days"], segment["of_days"]) for segment in document["segments"]}
-    return tuple(_line(line, shares.get(_key(line, "tou_period"), (1, 1))) for line in document["content"]["lines"])
+    return tuple(_line(line, shares.get(_key(line, "tou_period"), (1, 1))) for line in document["lines"])
 
 
 def _key(part: Mapping[str, Any], period: str) -> tuple[object, ...]:
@@ -235,7 +227,7 @@ def _line(line: Mapping[str, Any], share: tuple[int, int]) -> Line:
 def _tariffs(document: Mapping[str, Any]) -> tuple[TariffSpan, ...]:
     by_hash = {tariff["sha256"]: tariff for tariff in document["tariffs"]}
     found = []
-    for span in document["content"]["run"]["tariffs"]:
+    for span in document["run"]["tariffs"]:
         tariff = by_hash[span["sha256"]]
         start, end = date.fromisoformat(span["start"]), date.fromisoformat(span["end"])
         found.append(
@@ -299,10 +291,9 @@ class YearContent:
 
 
 def years_of(homes: Sequence[Home], year: int) -> list[YearContent]:
-    """Of each home with payments in the year. Raises billing.year_end.NoThreshold."""
-    with acting_as_system():
-        by_id = {home.pk: home for home in homes}
-        return [_year(found, by_id[found.home_id]) for found in year_end.years(homes, year)]
+    """Of each home with payments in the year that the reader may see. Raises billing.year_end.NoThreshold."""
+    by_id = {home.pk: home for home in homes}
+    return [_year(found, by_id[found.home_id]) for found in year_end.years(homes, year)]
 
 
 def _year(found: year_end.Year, home: Home) -> YearContent:

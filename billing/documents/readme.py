@@ -48,7 +48,8 @@ WHAT IS HERE
 
 HOW THE STATEMENT IS MADE
 1. The node's cost is the bill of the whole site less the bill that the site would have had without the node. Both are
-   rated by the same tariff. Without the node the home imports less by what the node used, or exports more.
+   rated by the same tariff. Without the node the home imports less by what the node used, and beyond
+   that exports more.
 2. A segment is quantity x rate, exact. What is meant for a whole billing cycle is taken by days and rounded to 12
    decimals. Segments that are alike are one line.
 3. Cents are rounded once, halves away from zero: on the total (lines then share what is left over by the largest

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 from billing.agreements import money
 from billing.money import half_away
@@ -20,15 +21,15 @@ def outcome(total_cents: int) -> str:
 
 
 def explanation(
-    figures: Mapping[str, int], settlement: str, utility_payer: str, estimated: int, intervals: int
+    figures: Mapping[str, int], terms: Mapping[str, Any] | None, estimated: int, intervals: int
 ) -> list[str]:
-    """From the meters to what is owed, in the order in which it is computed."""
+    """From the meters to what is owed, in the order in which it is computed; of the terms only if they may be told."""
     bill, without = figures["bill_with_cents"], figures["bill_without_cents"]
     return [
         _read(estimated, intervals),
         f"We worked out the utility's bill twice by the same tariff: as it was, {money(bill)}, and as it would have"
         f" been without the node, {money(without)}. The difference, {money(bill - without)}, is what the node added.",
-        _settled(settlement, utility_payer),
+        *([_settled(terms["settlement"], terms["utility_payer"])] if terms else []),
         _saved(figures),
         "Every amount is exact until the end. It is rounded to cents once, halves away from zero.",
     ]

@@ -28,13 +28,13 @@ def spans_of(
     return found
 
 
-def flows_of(channels: Channels, quarters: list[Quarter], *, with_node: bool) -> tuple[list[int], list[int]]:
-    """Bought and sold. Without the node the home imports less by what the node used, or exports more."""
+def flows_of(channels: Channels, *, with_node: bool) -> tuple[list[int], list[int]]:
+    """Bought and sold. Without the node the home imports less by what the node used, and beyond that exports more."""
     bought, sold = channels["site_import"], channels["site_export"]
     if with_node:
         return list(bought), list(sold)
-    net = [bought[at] - sold[at] - channels["node"][at] for at in range(len(quarters))]
-    return [max(wh, 0) for wh in net], [max(-wh, 0) for wh in net]
+    less = [wh - node for wh, node in zip(bought, channels["node"], strict=True)]
+    return [max(wh, 0) for wh in less], [wh + max(-rest, 0) for wh, rest in zip(sold, less, strict=True)]
 
 
 class Bill:
@@ -50,7 +50,7 @@ class Bill:
         with_node: bool,
     ) -> None:
         self.spans, self.quarters, self.history = spans, quarters, history
-        self.bought, self.sold = flows_of(channels, quarters, with_node=with_node)
+        self.bought, self.sold = flows_of(channels, with_node=with_node)
         self.last_day = max(quarter.on for quarter in quarters)
         self.segments: list[Segment] = []
         self._buy_and_sell_all(channels)

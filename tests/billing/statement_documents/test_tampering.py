@@ -16,8 +16,8 @@ from billing.documents.bundle import bundle
 from billing.documents.verifier.sources import day_digest
 from homes.access import acting_as_system
 from tests import cast as people
-from tests.billing.documents.statements import KINDS, Unpacked, unpack
-from tests.billing.documents.tamperings import HOLD, READINGS, RICH, STATEMENT, TABLE, TARIFF, Tampering
+from tests.billing.statement_documents.statements import KINDS, Unpacked, unpack
+from tests.billing.statement_documents.tamperings import HOLD, READINGS, RICH, STATEMENT, TABLE, TARIFF, Tampering
 from tests.cast import needs_database
 
 pytestmark = needs_database

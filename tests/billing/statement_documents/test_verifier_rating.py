@@ -14,9 +14,10 @@ from billing.documents.verifier.clock import wall_clock
 from billing.documents.verifier.exact import number
 from billing.documents.verifier.rating import Bill, spans_of
 from billing.documents.verifier.tariff import Tariff
-from billing.rating import PairedRating, rate_pair
-from billing.tariffs import canonical
-from tests.billing.documents.drawn import Case, cases
+from billing.rating import NO_FACTS, PairedRating, TariffSpan, Usage, rate_pair
+from billing.tariffs import canonical, parse
+from tests.billing.statement_documents.drawn import Case, cases
+from tests.billing.strategies import documents, usages
 
 
 def read(case: Case) -> tuple[Bill, Bill]:
@@ -75,3 +76,10 @@ def test_every_segment_and_every_line_is_the_engines(case: Case) -> None:
         (line["label"], line["with_cents"], line["without_cents"]) for line in theirs
     ]
     assert [number(str(line.quantity_with)) for line in ours] == [line["quantity_with"] for line in theirs]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(documents(), usages())
+def test_the_tariffs_of_the_engines_own_tests(document: dict[str, object], usage: Usage) -> None:
+    spans = (TariffSpan(parse(document), usage.period.start, usage.period.end),)
+    compare(rate_pair(usage, spans), read(Case(usage, (document,), spans, NO_FACTS)))

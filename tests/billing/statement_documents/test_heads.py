@@ -11,8 +11,8 @@ from django.test import Client
 
 from billing.documents import heads
 from tests.billing import months
-from tests.billing.documents.statements import KINDS, unpacked
 from tests.billing.months import JUNE, MAY
+from tests.billing.statement_documents.statements import KINDS, unpacked
 from tests.cast import Cast, needs_database
 
 pytestmark = [needs_database, pytest.mark.usefixtures("as_system")]
