@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import page_reads, push, sealing
+from bench import page_reads, push, rating, sealing
 from bench.bodies import CUTS, Load, prepare, ticks_for
 from bench.peers import Prometheus, VictoriaMetrics
 from bench.portal import Portal
@@ -24,7 +24,7 @@ SYSTEMS: dict[str, Callable[[Path], System]] = {
     "victoria-metrics": VictoriaMetrics,
     "portal": Portal,
 }
-PARTS = ("throughput", "push", "sealing", "reads")
+PARTS = ("throughput", "push", "sealing", "reads", "rating")
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seal-nodes", type=int, default=30, help="nodes of which an hour is sealed (default 30)")
     add("--read-nodes", type=int, default=1000, help="nodes of the data set that pages are read from (default 1000)")
     add("--read-rounds", type=int, default=30, help="how many times each read of a page is timed (default 30)")
+    add("--rating-rounds", type=int, default=200, help="how many times a home-month is rated (default 200)")
     add("--out", type=Path, default=RESULTS, help="folder of the reports (default bench/results)")
     return parser
 
@@ -87,6 +88,9 @@ def main() -> int:
         if "reads" in arguments.parts:
             reading = page_reads.ReadOptions(arguments.read_nodes, arguments.read_rounds)
             _section("reads", report, console, lambda: page_reads.measure(Path(folder), reading, console.say))
+        if "rating" in arguments.parts:
+            rounds = rating.RatingOptions(arguments.rating_rounds)
+            _section("rating", report, console, lambda: rating.measure(rounds, console.say))
     report.write()
     print("\n" + report.text())
     return 1 if report.failures or any(not run.is_whole for run in report.runs) else 0
