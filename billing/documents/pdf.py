@@ -70,7 +70,7 @@ def _letter(letter: str) -> str:
     if letter.isspace():
         return " "
     plainer = unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode()
-    return plainer if plainer.strip() else "?"
+    return plainer if plainer.isprintable() and plainer.strip() else "?"
 
 
 def _statement(content: StatementContent) -> dict[str, Any]:
