@@ -1,8 +1,9 @@
 """NREL's SAM (`nrel-pysam`, Utilityrate5) as a second opinion on a bill.
 
 Its year has 8,760 hours and begins on a Monday; it knows no daylight saving, no holidays and no leap day. Demand is the
-average kW of an hour. kWh of all periods of a month fill the tiers together and in proportion, which asks for equal
-bounds in all of them. One run gives two bills: of the load, and of the load less what a "system" makes.
+average kW of a step. kWh of all periods of a month fill the tiers together, in proportion or in the order of time,
+which asks for equal bounds in all of them. One run gives two bills: of the load, and of the load less what
+a "system" makes.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any, Final
 import PySAM.Utilityrate5
 
 UNITS: Final = {"kWh": 0, "kWh/kW": 1, "kWh daily": 2, "kWh/kW daily": 3}
+METERING: Final = {"proportional": 0, "chronological": 2}
+"""Net metering rates a month at its end, net billing each hour as it comes. Without exports nothing else differs."""
 UNBOUNDED: Final = 1e38
 MONTHLY: Final = {
     "energy": "year1_monthly_ec_charge",
@@ -56,7 +59,7 @@ def _rates(document: Mapping[str, Any]) -> dict[str, Any]:
     rates: dict[str, Any] = {
         "en_electricity_rates": 1,
         "rate_escalation": (0,),
-        "ur_metering_option": 2,
+        "ur_metering_option": METERING[document.get("tier_basis", "proportional")],
         "ur_monthly_fixed_charge": document.get("fixedchargefirstmeter", 0),
         "ur_monthly_min_charge": document.get("mincharge", 0),
         "ur_annual_min_charge": 0,

@@ -48,6 +48,7 @@ def write_days(days: Iterable[DayOfWh]) -> int:
                 " version smallint, wh int4[], qualities varchar, known_at timestamptz DEFAULT now())"
                 " ON COMMIT DELETE ROWS"
             )
+            cursor.execute("DELETE FROM new_reading")  # the caller's transaction may go on
             names = sql.SQL(", ").join(sql.Identifier(name) for name in _COLUMNS[:-1])
             query = sql.SQL("COPY new_reading ({}) FROM STDIN (FORMAT BINARY)").format(names)
             with cursor.copy(query) as copy:
