@@ -200,7 +200,7 @@ class ForecastSerializer(FiguresSerializer):
 
 
 class WhySerializer(s.Serializer):
-    code = s.CharField(help_text="no_agreement, first_day, no_readings, no_tariff or incomplete")
+    code = s.CharField(help_text="no_agreement, first_day, no_readings, no_tariff, not_rated or incomplete")
     detail = s.CharField()
 
 
