@@ -39,7 +39,8 @@ PRODUCTION = XFRA_PROFILE=production \
 	SECRET_KEY="$$($(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(60))')" \
 	DATABASE_URL=postgres://xfra_app:unused@127.0.0.1:9/xfra \
 	DATABASE_OWNER_URL=postgres://xfra_owner:unused@127.0.0.1:9/xfra \
-	REDIS_URL=redis://127.0.0.1:9/0 ALLOWED_HOSTS=portal.example CSRF_TRUSTED_ORIGINS=https://portal.example
+	REDIS_URL=redis://127.0.0.1:9/0 XFRA_STATEMENT_KEY="$$($(PYTHON) -c 'import secrets; print(secrets.token_hex(32))')" \
+	ALLOWED_HOSTS=portal.example CSRF_TRUSTED_ORIGINS=https://portal.example
 
 environment:
 	@$(BOOTSTRAP) requirements.txt

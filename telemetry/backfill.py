@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from django.db import connection, transaction
 
-from telemetry import chunks, fleet_rollups, partitions, states, storage
+from telemetry import chunks, fleet_rollups, partitions, register_marks, states, storage
 from telemetry.catalogue import BY_NAME, COLUMNS, CURTAIL_REASONS, Kind
 from telemetry.chunks import FIELDS, Buckets, Chunk
 from telemetry.models import Circuit, NodeStateSpan
@@ -104,6 +104,8 @@ class Backfill:
             cursor.execute(f"INSERT INTO {table} SELECT * FROM new_{table}")  # noqa: S608
             if held.resolution == 3600:
                 self._write_fleet(held)
+            if (held.kind, held.resolution) == (Kind.NODE, 900):
+                register_marks.note(self._node_ids.tolist(), held.hours())
 
     def _write_fleet(self, held: _OpenChunk) -> None:
         end = held.begin + chunks.span_seconds(held.resolution)
@@ -137,6 +139,11 @@ class _OpenChunk:
                 }
             for field, values in fields.items():
                 held[field][slot] = values[at]
+
+    def hours(self) -> list[datetime]:
+        """The hours that it covers."""
+        end = self.begin + chunks.span_seconds(self.resolution)
+        return [datetime.fromtimestamp(second, UTC) for second in range(self.begin, end, 3600)]
 
     def chunk(self, node: int, subject_ids: npt.NDArray[np.int64]) -> Chunk:
         order = np.argsort(subject_ids)

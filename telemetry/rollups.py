@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from django.db import connection, transaction
 
-from telemetry import chunks, fleet_rollups, raw, windows
+from telemetry import chunks, fleet_rollups, raw, register_marks, windows
 from telemetry.bucketing import LOOKBACK_SECONDS, bucket_rows
 from telemetry.catalogue import COLUMNS, Kind, Shape
 from telemetry.chunks import Grid
@@ -91,7 +91,9 @@ def _roll_up(marks: Sequence[Mark]) -> int:
         rows = cursor.fetchall()
         if rows:
             start, end = min(row[1] for row in rows), max(row[2] for row in rows)
-            recompute([row[0] for row in rows], int(start.timestamp()), int(end.timestamp()) + 1)
+            changed = [row[0] for row in rows]
+            recompute(changed, int(start.timestamp()), int(end.timestamp()) + 1)
+            register_marks.note(changed, [hour])
         return len(rows)
 
 

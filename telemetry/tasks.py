@@ -9,15 +9,17 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Final
 
 from celery import shared_task
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections, connections
+from django.utils import timezone
 from psycopg_pool import PoolTimeout
 from redis import RedisError
 
-from telemetry import ingest, live, partitions, rollups, room, sealing, states
+from telemetry import ingest, live, partitions, register_marks, rollups, room, sealing, states
 from telemetry.stream import Drain, connect
 
 logger = logging.getLogger("telemetry.tasks")
@@ -119,6 +121,7 @@ def _in_background(work: Callable[[], object]) -> None:
 
 @shared_task(name="telemetry.tasks.keep_partitions")
 def keep_partitions() -> None:
-    """Make partitions ahead and drop expired ones."""
+    """Make partitions ahead and drop expired ones, and the marks of what billing has long read."""
     partitions.ensure_partitions()
     partitions.drop_expired()
+    register_marks.forget(timezone.now() - timedelta(days=register_marks.KEPT_DAYS))

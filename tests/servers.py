@@ -73,6 +73,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
     os.environ["XFRA_PROFILE"] = "test"
     os.environ["SAMPLES_URL"] = ""  # tests start the engines that they need
     os.environ.setdefault("SECRET_KEY", "only-for-tests-" + "0123456789" * 5)
+    os.environ.setdefault("XFRA_STATEMENT_KEY", "17" * 32)
     if _needs_servers(early_config, args):
         _running.append(_Servers())
         os.environ.update(_running[0].wait())

@@ -28,5 +28,11 @@ app.conf.beat_schedule = {
     "watch-room": {"task": "telemetry.tasks.watch_room", "schedule": 5.0, "options": {"expires": 5}},
     "roll-up": {"task": "telemetry.tasks.roll_up", "schedule": 10.0, "options": {"expires": 10}},
     "seal": {"task": "telemetry.tasks.seal", "schedule": 60.0, "options": {"expires": 60}},
+    "follow-meters": {"task": "billing.tasks.follow_meters", "schedule": 180.0, "options": {"expires": 180}},
+    "continue-closes": {"task": "billing.tasks.continue_closes", "schedule": 60.0, "options": {"expires": 60}},
+    "send-notices": {"task": "billing.tasks.send_notices", "schedule": 30.0, "options": {"expires": 30}},
+    "pursue-payouts": {"task": "billing.tasks.pursue_payouts", "schedule": 300.0, "options": {"expires": 300}},
+    "find-corrections": {"task": "billing.tasks.find_corrections", "schedule": 21600.0, "options": {"expires": 3600}},
+    "check-books": {"task": "billing.tasks.check_books", "schedule": 3600.0, "options": {"expires": 600}},
     "keep-partitions": {"task": "telemetry.tasks.keep_partitions", "schedule": 3600.0, "options": {"expires": 600}},
 }

@@ -11,6 +11,8 @@ from typing import Any, Final
 import numpy as np
 from django.db import transaction
 
+from billing import demo as billing_demo
+from billing import demo_past
 from homes.models import Home, HomeAddress, Membership, Node, OperatorRole, User, WorkOrder
 from homes.models.equipment import GPUS_PER_NODE
 from homes.provisioning import Plan, provision, register_gpus
@@ -23,6 +25,9 @@ from telemetry.simulator.scenario import default_scenario
 
 PASSWORD: Final = "xfra-demo-2026"  # noqa: S105  (printed at every start; such users exist only in the demo)
 GPU_MODEL: Final = "NVIDIA RTX PRO 6000 Blackwell Server Edition"
+
+WITHOUT_AGREEMENT: Final = 3
+"""Place of a home that has none yet: what a new host sees, and something for the desk to do."""
 
 _HOUSEHOLD: Final = (
     ("maya@example.com", "Maya Simulated", Membership.Role.OWNER),
@@ -145,6 +150,17 @@ def seed_history(seeded: Seeded, days: float, seed: int, state_folder: Path | No
         state_folder.mkdir(parents=True, exist_ok=True)
         persistence.save(fleet, state_folder)
     yield 1.0
+
+
+def seed_billing(seeded: Seeded, seed: int) -> Iterator[str]:
+    """Once the past is there: tariffs, agreements, readings and statements. Yields what was done."""
+    homes = Home.objects.filter(pk__in=[node.home_id for node in seeded.nodes]).order_by("node__hostname")
+    found, solar_watts = list(homes), [profile.solar_peak_watts for profile in seeded.profiles]
+    yield f"{demo_past.write(found, solar_watts, seed)} days of readings from before telemetry began"
+    agreed = [home for place, home in enumerate(found) if place != WITHOUT_AGREEMENT]
+    yield from billing_demo.seed(agreed)
+    if demo_past.correct(found[0]):
+        yield "a statement was corrected"
 
 
 def _gpus(seeded: Seeded, seed: int, at: datetime) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:

@@ -31,6 +31,10 @@ ALLOWED_HOSTS: Final[list[str]] = env.list("ALLOWED_HOSTS", default=[])
 CSRF_TRUSTED_ORIGINS: Final[list[str]] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 EMAIL_URL: Final[str] = env.str("EMAIL_URL", default="consolemail://")
 DEFAULT_FROM_EMAIL: Final[str] = env.str("DEFAULT_FROM_EMAIL", default="portal@localhost")
+STATEMENT_SIGNING_KEY: Final[str] = env.str("XFRA_STATEMENT_KEY", default="")
+PAYOUT_PROVIDER: Final[str] = env.str(
+    "XFRA_PAYOUT_PROVIDER", default="" if PROFILE == "production" else "billing.payout_provider.SimulatedProvider"
+)
 SHOWS_SIMULATED_DATA: Final[bool] = env.bool("XFRA_SIMULATED", default=PROFILE == "local")
 INGEST_SHARDS: Final[int] = env.int("XFRA_INGEST_SHARDS", default=2)
 INGEST_STREAM_BYTES: Final[int] = env.int("XFRA_INGEST_STREAM_BYTES", default=256 * 1024 * 1024)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Final
 
 UNKNOWN: Final = "unknown"
@@ -86,14 +87,14 @@ def duration(seconds: float | None) -> str:
     if seconds is None:
         return UNKNOWN
     if seconds < 59.5:
-        return _count(round(seconds), "second")
+        return count(round(seconds), "second")
     minutes = int(seconds / 60 + 0.5)
     if minutes < 60:
-        return _count(minutes, "minute")
+        return count(minutes, "minute")
     if minutes < 48 * 60:
         rest = minutes % 60
-        return _count(minutes // 60, "hour") + (f" {_count(rest, 'minute')}" if rest else "")
-    return _count(minutes // 1440, "day")
+        return count(minutes // 60, "hour") + (f" {count(rest, 'minute')}" if rest else "")
+    return count(minutes // 1440, "day")
 
 
 def age(seconds: float | None) -> str:
@@ -103,10 +104,10 @@ def age(seconds: float | None) -> str:
     if seconds < 59.5:
         return f"{max(0, int(seconds + 0.5))} s ago"
     if seconds < 3570:
-        return f"{_count(int(seconds / 60 + 0.5), 'minute')} ago"
+        return f"{count(int(seconds / 60 + 0.5), 'minute')} ago"
     if seconds < 84_600:
-        return f"{_count(int(seconds / 3600 + 0.5), 'hour')} ago"
-    return f"{_count(int(seconds / 86_400 + 0.5), 'day')} ago"
+        return f"{count(int(seconds / 3600 + 0.5), 'hour')} ago"
+    return f"{count(int(seconds / 86_400 + 0.5), 'day')} ago"
 
 
 def clock(at: datetime) -> str:
@@ -114,7 +115,53 @@ def clock(at: datetime) -> str:
     return at.strftime("%I:%M %p").lstrip("0").lower()
 
 
-def _count(number: int, noun: str) -> str:
+def dollars(cents: int | None) -> str:
+    """Exact: 81244 -> $812.44; below zero -> −$12.00."""
+    if cents is None:
+        return UNKNOWN
+    sign = "−" if cents < 0 else ""
+    return f"{sign}${abs(cents) // 100:,}.{abs(cents) % 100:02d}"
+
+
+def change_dollars(cents: int) -> str:
+    """A difference, with its sign: +$1.50."""
+    return f"+{dollars(cents)}" if cents > 0 else dollars(cents)
+
+
+def about_dollars(cents: int | None) -> str:
+    """An estimate, no more exact than it is: 105932 -> $1,060; 8650 -> $87."""
+    if cents is None:
+        return UNKNOWN
+    coarse = 1000 if abs(cents) >= 100_000 else 100
+    whole = (2 * abs(cents) + coarse) // (2 * coarse) * coarse
+    return f"{'−' if cents < 0 and whole else ''}${whole // 100:,}"
+
+
+def rate(dollars_each: Decimal, unit: str) -> str:
+    """A price with every digit that it has: $0.09457 a kWh; a share: 3.5 %."""
+    if unit == "USD":
+        return f"{plain(dollars_each * 100)} %"
+    return f"{'−' if dollars_each < 0 else ''}${plain(abs(dollars_each), 2)} a {unit}"
+
+
+def quantity(number: Decimal, unit: str) -> str:
+    """1234.567 kWh -> 1,234.567 kWh; 30 day -> 30 days."""
+    if unit == "USD":
+        return f"${plain(number, 2)}"
+    if unit in ("day", "month", "year"):
+        return f"{plain(number)} {unit}{'' if number == 1 else 's'}"
+    return f"{plain(number)} {unit}"
+
+
+def plain(number: Decimal, digits: int = 0) -> str:
+    """With thousands separators, without an exponent, at least `digits` decimals and no zeros after them."""
+    text = format(number, ",f")
+    whole, _, rest = text.partition(".")
+    rest = rest.rstrip("0").ljust(digits, "0")
+    return f"{whole}.{rest}" if rest else whole
+
+
+def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 

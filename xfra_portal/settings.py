@@ -140,6 +140,8 @@ SAMPLES_URL = e.SAMPLES_URL
 RAW_RETENTION_HOURS = e.RAW_RETENTION_HOURS
 SEAL_AFTER_HOURS = e.SEAL_AFTER_HOURS
 SHOWS_SIMULATED_DATA = e.SHOWS_SIMULATED_DATA
+STATEMENT_SIGNING_KEY = e.STATEMENT_SIGNING_KEY
+PAYOUT_PROVIDER = e.PAYOUT_PROVIDER
 
 AUTH_USER_MODEL = "homes.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
@@ -255,5 +257,10 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
-    "loggers": {"xfra": {"level": "INFO"}, "telemetry": {"level": "INFO"}, "homes": {"level": "INFO"}},
+    "loggers": {
+        "xfra": {"level": "INFO"},
+        "telemetry": {"level": "INFO"},
+        "homes": {"level": "INFO"},
+        "billing": {"level": "INFO"},
+    },
 }

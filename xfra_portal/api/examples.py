@@ -7,6 +7,7 @@ from typing import Any, Final
 from drf_spectacular.utils import OpenApiExample
 
 from telemetry.node_state import State
+from xfra_portal.api import money_examples
 
 _AT: Final = "2026-11-23T19:29:21.771Z"
 _HOME: Final = "ffc0cbdb-5d6c-4d4b-99ef-f0aafa2e19ec"
@@ -165,6 +166,7 @@ _DEAD_LETTER: Final = {
 
 
 _ANSWERS: Final[dict[str, dict[str, Any]]] = {
+    **money_examples.ANSWERS,
     "me": {
         "id": 1,
         "email": "maya@example.com",
@@ -194,6 +196,21 @@ _ANSWERS: Final[dict[str, dict[str, Any]]] = {
         "older": None,
         "results": [_DEAD_LETTER],
     },
+    "statement_heads_list": {
+        "format": "xfra-heads-1",
+        "heads": [
+            {
+                "home": "9a" * 32,
+                "position": 1,
+                "statement": 1,
+                "previous_sha256": "0" * 64,
+                "sha256": "5e" * 32,
+                "signature": "c4" * 64,
+                "public_key": "7d" * 32,
+            }
+        ],
+        "next": None,
+    },
     "fleet_aggregate": {
         "metric": "node_power_watts",
         "function": "sum",
@@ -218,9 +235,9 @@ _ANSWERS: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-def of(operation: str) -> list[OpenApiExample]:
+def of(operation: str, status: str = "200") -> list[OpenApiExample]:
     """The example of an operation's good answer; KeyError for an operation that has none."""
     return [
-        OpenApiExample(operation, value=_ANSWERS[operation], response_only=True, status_codes=["200"],
+        OpenApiExample(operation, value=_ANSWERS[operation], response_only=True, status_codes=[status],
                        media_type="application/json")
     ]  # fmt: skip

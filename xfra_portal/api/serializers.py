@@ -222,3 +222,19 @@ class DeadLettersSerializer(s.Serializer):
     is_full = s.BooleanField(help_text="True when a further one had to stay in the ingest stream.")
     older = s.CharField(allow_null=True, help_text="`before` of the next page; null at the end.")
     results = DeadLetterSerializer(many=True)
+
+
+class StatementHeadSerializer(s.Serializer):
+    home = s.CharField(help_text="The home's mark, 64 hex digits: tells whose chain it is to those who know the home.")
+    position = s.IntegerField(help_text="In the home's chain, from 1.")
+    statement = s.IntegerField(help_text="The statement's number; numbers have no gaps.")
+    previous_sha256 = s.CharField(help_text="Of the link before; zeros for the first.")
+    sha256 = s.CharField(help_text="Of the hash before, as 64 hex digits, followed by statement.json.")
+    signature = s.CharField(help_text="Ed25519 of the 64 hex digits of `sha256`, in hex.")
+    public_key = s.CharField(help_text="Ed25519, in hex.")
+
+
+class StatementHeadsSerializer(s.Serializer):
+    format = s.ChoiceField(["xfra-heads-1"])
+    heads = StatementHeadSerializer(many=True)
+    next = s.IntegerField(allow_null=True, help_text="`after` of the next page; null on the last one.")

@@ -43,3 +43,26 @@ def day_bars(days: Sequence[DayEnergy], days_in_month: int) -> list[Bar]:
             )
         )
     return bars
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """From cents to per cent of a drawing's width."""
+
+    low: int
+    high: int
+
+    def bar(self, start: int, end: int) -> tuple[float, float]:
+        """Where a bar between two levels begins, and how wide it is; never too thin to be seen."""
+        each = 100 / (self.high - self.low or 1)
+        return round((min(start, end) - self.low) * each, 2), max(round(abs(end - start) * each, 2), 0.5)
+
+
+def window(levels: Sequence[int]) -> tuple[int, int]:
+    """Lowest and highest level drawn: from zero, unless the levels differ by less than a third of the highest."""
+    low, high = min(0, *levels), max(0, *levels)
+    least = min(levels)
+    if least > 0 and (high - least) * 3 < high:
+        room = max(high - least, 100)
+        low = max(0, least - room) // 1000 * 1000
+    return low, high

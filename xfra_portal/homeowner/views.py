@@ -20,7 +20,7 @@ from telemetry import live, reads
 from telemetry.charts_policy import draws_charts
 from telemetry.node_state import SILENCE_SECONDS
 from telemetry.readings import NodeLatest
-from xfra_portal.homeowner import drawings, figures
+from xfra_portal.homeowner import drawings, figures, money
 
 RANGES = {
     "15m": ("15 minutes", 900),
@@ -65,6 +65,7 @@ def home_page(request: HttpRequest, home_id: uuid.UUID) -> HttpResponse:
         "amperes_used": latest.value("main_amperes"),
         "uptime": figures.uptime_ratio(node, "internet_home_up", midnight(home.zone, month_start(home.zone, now)), now),
         "spare_share": _share(latest.value("main_amperes"), home.usable_amperes),
+        **_money(request, home),
     }
     return render(request, "portal/home.html", context)
 
@@ -87,6 +88,8 @@ def electricity_page(request: HttpRequest, home_id: uuid.UUID) -> HttpResponse:
         "bars": drawings.day_bars(month.days, calendar.monthrange(local.year, local.month)[1]),
         "residual_watts": _residual(latest),
         "covered_percent": month.covered_ratio,
+        "tab": "overview",
+        **_statements(request, home),
     }
     return render(request, "portal/electricity.html", context)
 
@@ -131,6 +134,34 @@ def _home(request: HttpRequest, home_id: uuid.UUID) -> tuple[Home, Node]:
     visible = Home.objects.visible_to(request.user).select_related("node", "battery", "internet_line")
     home = get_object_or_404(visible, pk=home_id, node__isnull=False)
     return home, home.node
+
+
+def _money(request: HttpRequest, home: Home) -> dict[str, Any]:
+    """The month's money, for those who may see it; for others nothing, not even that there is some."""
+    user = cast(User, request.user)
+    if not money.shows_money(user, home):
+        return {}
+    found = money.so_far(home)
+    return {
+        "so_far": found,
+        "to_day": money.last_day(found.end),
+        "month_last": money.last_day(found.month_end),
+        "shows_agreement": money.shows_agreement(user, home),
+    }
+
+
+def _statements(request: HttpRequest, home: Home) -> dict[str, Any]:
+    """Besides the month's money: the latest statements, why the last is different, and the month by time of use."""
+    user, shown = cast(User, request.user), _money(request, home)
+    if not shown:
+        return {}
+    found = list(money.issued(user, home).exclude(revision__state="issued").prefetch_related("lines")[:4])
+    return {
+        **shown,
+        "statements": found,
+        "comparison": money.compare(found[1], found[0]) if len(found) > 1 else None,
+        "bands": money.bands(shown["so_far"]),
+    }
 
 
 def _common(home: Home, node: Node, latest: NodeLatest, place: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django import template
@@ -11,7 +12,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from xfra_portal import formats
+from xfra_portal import bill_words, formats
 
 register = template.Library()
 
@@ -29,6 +30,9 @@ for _name in (
     "hertz",
     "gibibytes",
     "duration",
+    "dollars",
+    "change_dollars",
+    "about_dollars",
 ):
     register.filter(_name, getattr(formats, _name))
 
@@ -64,6 +68,40 @@ _SHAPES = {
 def value(reading: Any) -> float | None:
     """The number of a reading; None when it is unknown, which in a template is a null or a missing name."""
     return reading["value"] if isinstance(reading, dict) else None
+
+
+@register.filter
+def owed(cents: int) -> str:
+    """The size of what somebody owes, when the sentence says who."""
+    return formats.dollars(abs(cents))
+
+
+@register.filter
+def about_owed(cents: int) -> str:
+    return formats.about_dollars(abs(cents))
+
+
+@register.filter
+def whole(number: int) -> str:
+    """2976 -> 2,976."""
+    return f"{number:,}"
+
+
+@register.filter
+def price(dollars_each: Decimal) -> str:
+    return formats.rate(dollars_each, "kWh")
+
+
+@register.filter
+def thousandths(number: int) -> str:
+    """Wh as kWh, W as kW, to the last digit: 12345 -> 12.345."""
+    return f"{number / 1000:,.3f}"
+
+
+@register.simple_tag
+def month(period: Any) -> str:
+    """A billing period's name."""
+    return bill_words.month_name(period.start, period.end)
 
 
 @register.filter

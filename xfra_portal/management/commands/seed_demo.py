@@ -39,6 +39,9 @@ class Command(BaseCommand):
         for share in demo.seed_history(seeded, options["days"], options["seed"], options["state"]):
             self.stdout.write(f"  history {share:4.0%}  ({time.monotonic() - began:.0f} s)")
             self.stdout.flush()
+        for done in demo.seed_billing(seeded, options["seed"]):
+            self.stdout.write(f"  billing: {done}  ({time.monotonic() - began:.0f} s)")
+            self.stdout.flush()
 
     def _refresh(self, target: Path, url: str) -> None:
         """The address may have changed; the rest was written when the homes were made."""

@@ -1,0 +1,21 @@
+"""Tariffs: OpenEI URDB v8 documents with our explicit fields, checked at publication, parsed into frozen values."""
+
+from billing.tariffs.canonical import canonical, sha256
+from billing.tariffs.checks import check, parse
+from billing.tariffs.document import Component, Rounding, Tariff
+from billing.tariffs.fields import Problem, UnsupportedTariff
+from billing.tariffs.seeds import seed_document, seed_names
+
+__all__ = [
+    "Component",
+    "Problem",
+    "Rounding",
+    "Tariff",
+    "UnsupportedTariff",
+    "canonical",
+    "check",
+    "parse",
+    "seed_document",
+    "seed_names",
+    "sha256",
+]

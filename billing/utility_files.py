@@ -1,0 +1,96 @@
+"""A utility's file into readings: the utility's own count of a home's site channels, beside the panel's."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from django.db import transaction
+from django.utils import timezone
+
+from billing import recording
+from billing.greenbutton import csv_import, espi_import
+from billing.greenbutton.filed import BadFile, FiledSeries, one_of_each_flow
+from billing.greenbutton.vocabulary import Flow
+from billing.intervals.checks import limit_wh
+from billing.intervals.day import answered
+from billing.intervals.days import day_bounds, day_edges, local_day
+from billing.intervals.filed import Weigh, file_days
+from billing.intervals.metering import Metered
+from billing.models import Channel, RawMessage, Source
+from billing.readings import usage_of_many
+from homes.models import Home
+
+CHANNELS: Final = {Flow.DELIVERED: Channel.SITE_IMPORT, Flow.RECEIVED: Channel.SITE_EXPORT}
+MAX_DAYS: Final = 800
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What came of a file: how many days it speaks of, versions written, and questions that are open about it."""
+
+    message: RawMessage
+    is_new: bool
+    days: int
+    versions: int
+    questions: int
+
+
+@transaction.atomic
+def import_file(home: Home, body: bytes, name: str = "", point: str = "", now: datetime | None = None) -> Imported:
+    """Take Green Button XML or CSV. The same file again changes nothing. Raises BadFile.
+
+    `point` names the meter where the file holds several.
+    """
+    series = read(body, home.timezone, point)
+    recording.lock([home.pk])
+    message, is_new = recording.receive(home, Source.UTILITY, body, name=name[:200])
+    found = _days(home, series, now or timezone.now())
+    versions = questions = 0
+    for on in sorted(found):
+        begin, end = (recording.instant(second) for second in day_bounds(home.timezone, on))
+        answers = recording.answers([home], begin, end, Source.UTILITY)
+        edges = day_edges(home.timezone, on)
+        mine = {
+            channel: answered(metered, edges, answers.get((home.pk, channel), {}))
+            for channel, metered in found[on].items()
+        }
+        before = recording.newest([home], on, Source.UTILITY)
+        versions += len(recording.record(home, on, Source.UTILITY, mine, message, before))
+        questions += sum(len(metered.questions) for metered in mine.values())
+    return Imported(message, is_new, len(found), versions, questions)
+
+
+def read(body: bytes, zone: str, point: str = "") -> Mapping[Flow, FiledSeries]:
+    """A file's series by direction, whichever of the formats it has. Raises BadFile."""
+    is_xml = body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+    return one_of_each_flow(espi_import.read(body) if is_xml else csv_import.read(body, zone), point)
+
+
+def _days(home: Home, series: Mapping[Flow, FiledSeries], now: datetime) -> dict[date, dict[str, Metered]]:
+    second = int(now.timestamp())
+    found: dict[date, dict[str, Metered]] = defaultdict(dict)
+    for flow, one in series.items():
+        channel = CHANNELS[flow]
+        intervals = [(each.start, each.duration, each.wh, each.quality) for each in one.intervals]
+        weigh = _panel(home, channel, one)
+        limit = limit_wh(channel, home.service_amperes)
+        for on, metered in file_days(home.timezone, intervals, limit, second, weigh).items():
+            found[on][channel] = metered
+    return found
+
+
+def _panel(home: Home, channel: Channel, series: FiledSeries) -> Weigh:
+    """What the panel saw, by quarter-hour: the shape by which an hour of the file is split."""
+    starts = [each.start for each in series.intervals if each.duration > 900]
+    if not starts:
+        return lambda _: 1
+    first, last = local_day(home.timezone, min(starts)), local_day(home.timezone, max(starts)) + timedelta(days=1)
+    if (last - first).days > MAX_DAYS:
+        raise BadFile(f"it spans more than {MAX_DAYS} days", "send a shorter period at a time")
+    (usage,) = usage_of_many([home], first, last, [channel], [Source.PANEL])
+    begin, wh = day_bounds(home.timezone, first)[0], usage.wh_of(channel).tolist()
+    return lambda second: int(wh[(second - begin) // 900])
