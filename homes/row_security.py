@@ -21,21 +21,21 @@ CREATE FUNCTION xfra_user_id() RETURNS bigint LANGUAGE sql STABLE AS
   $$ SELECT CASE WHEN current_setting('xfra.access', true) ~ '^[0-9]{1,18}$'
        THEN current_setting('xfra.access', true)::bigint END $$;
 
-CREATE FUNCTION xfra_staff_role() RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS
+CREATE FUNCTION xfra_staff_role() RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS
   $$ SELECT r.role FROM homes_operatorrole r JOIN homes_user u ON u.id = r.user_id
      WHERE r.user_id = (SELECT xfra_user_id()) AND u.is_active $$;
 
-CREATE FUNCTION xfra_visible_homes() RETURNS SETOF uuid LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS
+CREATE FUNCTION xfra_visible_homes() RETURNS SETOF uuid LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS
   $$ SELECT m.home_id FROM homes_membership m JOIN homes_user u ON u.id = m.user_id
        WHERE m.user_id = (SELECT xfra_user_id()) AND u.is_active
      UNION SELECT h.id FROM homes_home h WHERE (SELECT xfra_staff_role()) IN ('viewer', 'operator', 'billing', 'admin')
      UNION SELECT n.home_id FROM homes_workorder w JOIN homes_node n ON n.id = w.node_id
        WHERE w.technician_id = (SELECT xfra_user_id()) AND w.closed_at IS NULL AND (SELECT xfra_staff_role()) = 'technician' $$;
 
-CREATE FUNCTION xfra_visible_nodes() RETURNS SETOF bigint LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS
+CREATE FUNCTION xfra_visible_nodes() RETURNS SETOF bigint LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS
   $$ SELECT n.id FROM homes_node n WHERE n.home_id IN (SELECT xfra_visible_homes()) $$;
 
-CREATE FUNCTION xfra_addressed_homes() RETURNS SETOF uuid LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS
+CREATE FUNCTION xfra_addressed_homes() RETURNS SETOF uuid LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS
   $$ SELECT m.home_id FROM homes_membership m JOIN homes_user u ON u.id = m.user_id
        WHERE m.user_id = (SELECT xfra_user_id()) AND u.is_active AND m.role IN ('owner', 'member')
      UNION SELECT h.id FROM homes_home h WHERE (SELECT xfra_staff_role()) = 'admin'

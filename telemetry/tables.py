@@ -106,7 +106,7 @@ ROLLING_SQL: Final = "CREATE TABLE telemetry_rolling (LIKE telemetry_dirty INCLU
 
 PARTITION_FUNCTIONS: Final = """
 CREATE FUNCTION telemetry_ensure_partition(parent text, starts timestamptz, ends timestamptz) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE child text := parent || '_' || to_char(starts AT TIME ZONE 'UTC', 'YYYYMMDDHH24');
 BEGIN
   IF NOT EXISTS (SELECT 1 FROM pg_partitioned_table p JOIN pg_class c ON c.oid = p.partrelid
@@ -123,7 +123,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION telemetry_drop_partitions(parent text, before timestamptz) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public SET lock_timeout = '2s' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET lock_timeout = '2s' AS $$
 DECLARE child record; dropped integer := 0;
 BEGIN
   IF before > now() - interval '48 hours' THEN RAISE EXCEPTION 'samples of the last 48 hours are never dropped'; END IF;
@@ -136,7 +136,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION telemetry_free_partition(parent text, starts timestamptz) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public SET lock_timeout = '2s' SET row_security = off AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET lock_timeout = '2s' SET row_security = off AS $$
 DECLARE child text := parent || '_' || to_char(starts AT TIME ZONE 'UTC', 'YYYYMMDDHH24'); used boolean;
 BEGIN
   IF parent NOT LIKE 'telemetry\\_%\\_sample' OR to_regclass(child) IS NULL
