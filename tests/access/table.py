@@ -19,12 +19,14 @@ home-electricity             ... - ...-.. L
 home-month                   ..- - ----.. L
 home-month-line              ..- - ----.. L
 home-statements              ..- - ----.. L
+home-statements-file         ..- - ----.. L
 home-statement               ..- - ----.. L
 home-statement-ask           mmm m mmmmmm m
 home-statement-file          ..- - ----.. L
 home-statement-line          ..- - ----.. L
 home-agreement               .-- - ----.. L
 home-payouts                 .-- - ----.. L
+home-years-file              .-- - ----.. L
 home-internet                ... - ...-.. L
 home-battery                 ... - ...-.. L
 fleet                        --- - ...... L

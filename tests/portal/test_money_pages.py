@@ -150,6 +150,25 @@ def test_payouts_and_what_is_owed(cast: Cast) -> None:
     assert Payout.objects.count() in (0, 1)
 
 
+def test_a_year_of_payments_and_all_statements_as_csv(cast: Cast) -> None:
+    billed(cast.home)
+    assert "for your taxes" not in page(cast, "owner", "payouts/")
+    with acting_as_system():
+        payout = payouts.create(cast.home)
+        assert payout is not None
+        Payout.objects.filter(pk=payout.pk).update(state=Payout.State.SENT, sent_at=payout.created_at)
+        payout.refresh_from_db()
+        payout = payouts.resolve(payout, True, "the bank's list says so")
+        numbers = [str(one.number) for one in Statement.objects.issued().filter(home=cast.home)]
+    text = page(cast, "owner", "payouts/")
+    assert "By year, for your taxes" in text and "$2,000.00" in text
+    year = payout.settled_at.astimezone(cast.home.zone).year
+    rows = page(cast, "owner", "payouts/years.csv")
+    assert f"{year}," in rows and f",{payout.cents / 100:.2f}," in rows
+    listed = cast.client("member").get(f"/homes/{cast.home.pk}/statements.csv").content.decode().splitlines()
+    assert sorted(line.split(",")[0] for line in listed[1:]) == sorted(numbers)
+
+
 def test_a_question_is_asked_once_and_shown_with_its_answer(cast: Cast) -> None:
     statement = billed(cast.home)[1]
     address = f"/homes/{cast.home.pk}/statements/{statement.number}/ask/"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import suppress
 from typing import Any, cast
 
 from django.contrib.auth.decorators import login_required
@@ -14,8 +15,11 @@ from django.views.decorators.http import require_POST, require_safe
 
 from billing import agreements, ledger, questions
 from billing.access import billed_homes, contracted_homes
+from billing.documents import tables
+from billing.documents.content import YearContent, years_of
 from billing.models import Agreement, Payout, Statement, StatementQuestion
 from billing.waterfall import Figure
+from billing.year_end import NoThreshold
 from homes.models import Home, User
 from xfra_portal import bill_words, statement_files
 from xfra_portal.homeowner import line_pages, money
@@ -57,6 +61,16 @@ def statements_page(request: HttpRequest, home_id: uuid.UUID) -> HttpResponse:
     home = billed_home(request, home_id)
     found = money.issued(_user(request), home).select_related("revision")
     return _page(request, home, "portal/statements.html", "statements", {"statements": found})
+
+
+@require_safe
+@login_required
+@never_cache
+def statements_file(request: HttpRequest, home_id: uuid.UUID) -> HttpResponse:
+    """All of a home's statements as CSV, one line each."""
+    home = billed_home(request, home_id)
+    found = money.issued(_user(request), home).select_related("period", "run", "revises", "revision")
+    return _csv(tables.statements_csv(found), "statements.csv")
 
 
 @require_safe
@@ -135,11 +149,37 @@ def payouts_page(request: HttpRequest, home_id: uuid.UUID) -> HttpResponse:
     home = contracted_home(request, home_id)
     context = {
         "payouts": Payout.objects.filter(home=home),
+        "years": _years(home),
         "owed_to_host": max(ledger.owed_to_host(home.pk), 0),
         "overpaid": max(-ledger.owed_to_host(home.pk), 0),
         "owed_by_host": ledger.owed_by_host(home.pk),
     }
     return _page(request, home, "portal/payouts.html", "payouts", context)
+
+
+@require_safe
+@login_required
+@never_cache
+def years_file(request: HttpRequest, home_id: uuid.UUID) -> HttpResponse:
+    """The years in which the home was paid as CSV, for whoever does the taxes."""
+    home = contracted_home(request, home_id)
+    return _csv(tables.years_csv(_years(home)), "years.csv")
+
+
+def _years(home: Home) -> list[YearContent]:
+    """Of each year with a payout, the newest first; without the years of which nobody knows the threshold yet."""
+    found: list[YearContent] = []
+    settled = Payout.objects.filter(home=home, settled_at__isnull=False)
+    for at in settled.datetimes("settled_at", "year", order="DESC", tzinfo=home.zone):
+        with suppress(NoThreshold):
+            found += years_of([home], at.year)
+    return found
+
+
+def _csv(text: str, name: str) -> HttpResponse:
+    return HttpResponse(
+        text, content_type="text/csv; charset=utf-8", headers={"Content-Disposition": f'attachment; filename="{name}"'}
+    )
 
 
 def billed_home(request: HttpRequest, home_id: uuid.UUID) -> Home:
