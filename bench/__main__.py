@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import close, page_reads, push, sealing
+from bench import close, page_reads, push, rating, sealing
 from bench.bodies import CUTS, Load, prepare, ticks_for
 from bench.peers import Prometheus, VictoriaMetrics
 from bench.portal import Portal
@@ -24,7 +24,7 @@ SYSTEMS: dict[str, Callable[[Path], System]] = {
     "victoria-metrics": VictoriaMetrics,
     "portal": Portal,
 }
-PARTS = ("throughput", "push", "sealing", "reads", "close")
+PARTS = ("throughput", "push", "sealing", "reads", "rating", "close")
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seal-nodes", type=int, default=30, help="nodes of which an hour is sealed (default 30)")
     add("--read-nodes", type=int, default=1000, help="nodes of the data set that pages are read from (default 1000)")
     add("--read-rounds", type=int, default=30, help="how many times each read of a page is timed (default 30)")
+    add("--rating-rounds", type=int, default=200, help="how many times a home-month is rated (default 200)")
     add("--close-homes", type=int, default=10_000, help="homes of which a month is closed (default 10,000)")
     add("--close-tariffs", type=int, default=100, help="tariffs that they have (default 100)")
     add("--out", type=Path, default=RESULTS, help="folder of the reports (default bench/results)")
@@ -89,6 +90,9 @@ def main() -> int:
         if "reads" in arguments.parts:
             reading = page_reads.ReadOptions(arguments.read_nodes, arguments.read_rounds)
             _section("reads", report, console, lambda: page_reads.measure(Path(folder), reading, console.say))
+        if "rating" in arguments.parts:
+            rounds = rating.RatingOptions(arguments.rating_rounds)
+            _section("rating", report, console, lambda: rating.measure(rounds, console.say))
         if "close" in arguments.parts:
             closing = close.CloseOptions(arguments.close_homes, arguments.close_tariffs)
             _section("close", report, console, lambda: close.measure(Path(folder), closing, console.say))

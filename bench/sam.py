@@ -2,7 +2,8 @@
 
 Its year has 8,760 hours and begins on a Monday; it knows no daylight saving, no holidays and no leap day. Demand is the
 average kW of a step. kWh of all periods of a month fill the tiers together, in proportion or in the order of time,
-which asks for equal bounds in all of them. One run gives two bills: of the load, and of the load less what a "system" makes.
+which asks for equal bounds in all of them. One run gives two bills: of the load, and of the load less what
+a "system" makes.
 """
 
 from __future__ import annotations

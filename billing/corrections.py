@@ -9,7 +9,7 @@ from typing import Final
 
 from django.db import transaction
 
-from billing import freshness, runs, statements
+from billing import freshness, history, runs, statements
 from billing.models import Statement, StatementLine
 from billing.runs import Days, Held
 from billing.statement_content import FIGURES
@@ -66,12 +66,12 @@ def draft_revisions(since: date) -> list[Statement]:
 
 @transaction.atomic
 def revise(statement: Statement, why: str) -> Statement | None:
-    """A draft that revises an issued statement by what is known now; None if not a cent would change.
+    """A draft that revises an issued statement by what is known now; None if not a cent would change, here or later.
 
     Asked again it makes the draft anew. Raises CannotRevise.
     """
     Home.objects.select_for_update(no_key=True).get(pk=statement.home_id)  # one reviser of a home at a time
-    found = Statement.objects.select_related("home", "period", "agreement").get(pk=statement.pk)
+    found = Statement.objects.select_related("home", "period", "agreement", "run").get(pk=statement.pk)
     if found.state != Statement.State.ISSUED:
         raise CannotRevise("a draft is made anew, not revised")
     if Statement.objects.issued().filter(revises=found).exists():
@@ -84,7 +84,8 @@ def revise(statement: Statement, why: str) -> Statement | None:
         raise CannotRevise(stored.problem)
     ids = statements.insert_drafts([(*stored, result, found.agreement)], revises=[(found.pk, why)])
     revision = Statement.objects.get(pk=ids[0])
-    if not _differs(found, revision):
+    looks_back = history.is_needed([span.tariff for span in result.spans])
+    if not _differs(found, revision) and not (looks_back and found.run.outcome != revision.run.outcome):
         revision.lines.all().delete()
         revision.delete()
         return None

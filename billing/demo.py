@@ -27,7 +27,7 @@ _WALL: Final = Item("Simulated rent for the wall that the node hangs on", 1_500,
 FLAT: Final = Terms(OPERATOR, OPERATOR, FLAT_HOST_FEE, fee_cents=15_000, internet_cents=7_000)
 HOLD: Final = Terms(HOST, OPERATOR, HOLD_HARMLESS, internet_cents=7_000)
 CREDIT: Final = Terms(
-    HOST, OPERATOR, CREDIT_PER_KWH, credit_per_kwh=Decimal("0.14"), internet_cents=7_000, items=(_WALL,)
+    HOST, OPERATOR, CREDIT_PER_KWH, credit_per_kwh=Decimal("0.17"), internet_cents=7_000, items=(_WALL,)
 )
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from billing import bulk
-from billing.rating import Facts, History, Rating
+from billing.rating import Facts, History, MissingFacts, Rating
 from billing.tariffs import Tariff
 from billing.tariffs.document import ExportRule, Surplus
 
@@ -26,6 +26,10 @@ SELECT DISTINCT ON (s.home_id, p.start) s.home_id, p.start, p."end", r.outcome
 FROM billing_statement s JOIN billing_billingperiod p ON p.id = s.period_id JOIN billing_ratingrun r ON r.id = s.run_id
 WHERE s.home_id = ANY(%s) AND p.start >= %s AND p."end" <= %s AND s.state = 'issued'
 ORDER BY s.home_id, p.start, s.number DESC
+"""
+_DRAFTS: Final = """
+SELECT DISTINCT s.home_id FROM billing_statement s JOIN billing_billingperiod p ON p.id = s.period_id
+WHERE s.home_id = ANY(%s) AND p.start >= %s AND p."end" <= %s AND s.state = 'draft' AND s.revises_id IS NULL
 """
 _FIRST: Final = """SELECT home_id, min(start) FROM billing_billingperiod WHERE home_id = ANY(%s) GROUP BY home_id"""
 
@@ -41,10 +45,11 @@ class Earlier:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """Of one home: its first billed day, and its issued periods, the earliest first."""
+    """Of one home: its first billed day, its issued periods, the earliest first, and whether one is still a draft."""
 
     first: date | None = None
     periods: Sequence[Earlier] = field(default_factory=tuple)
+    has_drafts: bool = False
 
 
 def past_of(home_ids: Sequence[UUID], start: date) -> dict[UUID, Past]:
@@ -53,18 +58,28 @@ def past_of(home_ids: Sequence[UUID], start: date) -> dict[UUID, Past]:
     periods: dict[UUID, list[Earlier]] = {}
     for home_id, begin, end, outcome in bulk.fetch(_RUNS, [list(home_ids), start - _BACK, start]):
         periods.setdefault(home_id, []).append(Earlier(begin, end, json.loads(outcome)))
-    return {home_id: Past(firsts.get(home_id), periods.get(home_id, ())) for home_id in home_ids}
+    waiting = {home_id for (home_id,) in bulk.fetch(_DRAFTS, [list(home_ids), start - _BACK, start])}
+    return {home_id: Past(firsts.get(home_id), periods.get(home_id, ()), home_id in waiting) for home_id in home_ids}
 
 
 def is_needed(tariffs: Sequence[Tariff]) -> bool:
     return any(_asks_for_peaks(t) or _asks_for_surplus(t) or t.annual_minimum is not None for t in tariffs)
 
 
-def facts_of(tariffs: Sequence[Tariff], past: Past, start: date, cycle: tuple[date, date]) -> Facts:
-    """For a period that begins on `start` within a billing cycle of local days."""
+def facts_of(tariffs: Sequence[Tariff], past: Past, start: date, end: date) -> Facts:
+    """For local days [start, end). Raises MissingFacts where an earlier period that matters is not issued yet."""
+    cycle = cycle_of(start, end)
     if not is_needed(tariffs):
         return Facts(*cycle)
+    if past.has_drafts:
+        raise MissingFacts("an earlier month is not issued yet, and this tariff looks back")
     return Facts(*cycle, *(_history(tariffs, past, start, side) for side in ("with", "without")))
+
+
+def cycle_of(start: date, end: date) -> tuple[date, date]:
+    """The billing cycle is the calendar month, of which the days may be a part."""
+    first = start.replace(day=1)
+    return first, max(end, (first + timedelta(days=32)).replace(day=1))
 
 
 def outcome_of(rating: Rating) -> dict[str, Any]:

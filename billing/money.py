@@ -33,19 +33,17 @@ def allocate(total: int, weights: Sequence[int]) -> list[int]:
     Raises ValueError for a negative weight, and where there is something to share out but no weight to do it by.
     """
     whole = sum(weights)
-    if any(weight < 0 for weight in weights):
+    if min(weights, default=0) < 0:
         raise ValueError("a weight is negative")
     if not whole:
         if total:
             raise ValueError("nothing to allocate by: all weights are zero")
         return [0] * len(weights)
-    shares, remainders = [], []
-    for weight in weights:
-        share, remainder = divmod(abs(total) * weight, whole)
-        shares.append(share)
-        remainders.append(remainder)
-    left = abs(total) - sum(shares)
+    size = abs(total)
+    shares = [size * weight // whole for weight in weights]
+    left = size - sum(shares)
     if left:
-        for index in sorted(range(len(shares)), key=lambda i: -remainders[i])[:left]:
+        remainders = [size * weight % whole for weight in weights]
+        for index in sorted(range(len(shares)), key=remainders.__getitem__, reverse=True)[:left]:
             shares[index] += 1
     return shares if total >= 0 else [-share for share in shares]

@@ -130,8 +130,10 @@ class _Month:
         usage = _usage(metered)
         try:
             return self._rated(usage, known, until, _estimated(metered, self.start, until))
-        except (TariffMissing, MissingFacts, UnevenClock) as error:
+        except TariffMissing as error:
             return self._without(empty, Held("no_tariff", f"{error}", "assign a tariff to the home"))
+        except (MissingFacts, UnevenClock) as error:
+            return self._without(empty, Held("not_rated", f"{error}", "issue the months before, or mend the tariff"))
 
     def _without(self, empty: MonthToDate, problem: Held) -> MonthToDate:
         return MonthToDate(empty.zone, empty.start, empty.end, empty.month_end, problem=problem)
@@ -169,8 +171,7 @@ class _Month:
         for agreement, start, end in self._agreements(usage.period.start, usage.period.end):
             part = part_of(usage, start, end)
             within = spans.between(start, end)
-            cycle = (start.replace(day=1), self.end)
-            facts = history.facts_of([span.tariff for span in within], self.past, start, cycle)
+            facts = history.facts_of([span.tariff for span in within], self.past, start, end)
             pair = rating.rate_pair(part, within, facts)
             settled = _settle(pair, within, agreement, part)
             parts.append(Part(part, within, settled.lines))

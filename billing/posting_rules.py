@@ -43,6 +43,8 @@ class Postable(Protocol):
     @property
     def operator_cash_cents(self) -> int: ...
     @property
+    def in_kind_cents(self) -> int: ...
+    @property
     def amount_cents(self) -> int: ...
 
 
@@ -55,7 +57,7 @@ def moves(lines: Iterable[Postable]) -> Counter[Code]:
     found: Counter[Code] = Counter()
     owed = 0
     for line in lines:
-        if line.section == ELECTRICITY and line.operator_cash_cents:
+        if line.section == ELECTRICITY and (line.operator_cash_cents or line.in_kind_cents):
             found[Code.UTILITY_PAYABLE] -= line.with_cents
             found[Code.HOME_ELECTRICITY] += line.without_cents
             found[Code.NODE_ELECTRICITY] += line.with_cents - line.without_cents

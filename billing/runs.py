@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, Final
@@ -62,12 +62,6 @@ class Days:
     @property
     def period(self) -> Period:
         return Period(self.home.timezone, self.start, self.end)
-
-    @property
-    def cycle(self) -> tuple[date, date]:
-        """The billing cycle is the calendar month, of which the days may be a part."""
-        first = self.start.replace(day=1)
-        return first, max(self.end, (first + timedelta(days=32)).replace(day=1))
 
 
 @dataclass(frozen=True)
@@ -132,10 +126,10 @@ class _Input:
 
     @property
     def spans(self) -> tuple[TariffSpan, ...]:
-        return _spans(self.versions)
+        return spans_of(self.versions)
 
 
-def _spans(versions: tuple[VersionSpan, ...]) -> tuple[TariffSpan, ...]:
+def spans_of(versions: Iterable[VersionSpan]) -> tuple[TariffSpan, ...]:
     return tuple(TariffSpan(tariff_book.parsed(v.version_id, v.sha256), v.start, v.end) for v in versions)
 
 
@@ -143,8 +137,10 @@ def _prepare(days: Days, metered: MeteredUsage, book: Book, past: Past) -> _Inpu
     try:
         usage = usable(days.period, metered)
         versions = tuple(book.spans(days.home.pk, days.start, days.end))
-        tariffs = [span.tariff for span in _spans(versions)]
-        return _Input(days, usage, metered, versions, history.facts_of(tariffs, past, days.start, days.cycle))
+        tariffs = [span.tariff for span in spans_of(versions)]
+        return _Input(days, usage, metered, versions, history.facts_of(tariffs, past, days.start, days.end))
+    except MissingFacts as missing:
+        return Held("no_facts", str(missing), "issue the months before first")
     except TariffMissing as missing:
         remedy = "publish a version that is valid then" if missing.is_assigned else "assign a tariff to the home"
         return Held("no_tariff", str(missing), remedy)

@@ -16,13 +16,13 @@ from billing.models import Statement
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`make` takes the statement and whether its reader may see the agreement."""
+    """`make` works on behalf of the reader: the agreement is in a file only for who may see it."""
 
     words: str
     what: str
     media_type: str
     name: str
-    make: Callable[[Statement, bool], bytes]
+    make: Callable[[Statement], bytes]
     needs_agreement: bool = False
 
 
@@ -32,28 +32,28 @@ KINDS: Final[Mapping[str, Kind]] = {
         "to read, to print, to keep",
         "application/pdf",
         "statement-{number}.pdf",
-        lambda statement, shows: statement_pdf(content_of(statement, shows_agreement=shows)),
+        lambda statement: statement_pdf(content_of(statement)),
     ),
     "csv": Kind(
         "CSV",
         "its lines, for a spreadsheet",
         "text/csv",
         "statement-{number}.csv",
-        lambda statement, shows: lines_csv(content_of(statement, shows_agreement=shows)).encode(),
+        lambda statement: lines_csv(content_of(statement)).encode(),
     ),
     "green-button": Kind(
         "Green Button",
         "every quarter-hour, as utilities give it",
         "application/atom+xml",
         "statement-{number}-green-button.xml",
-        lambda statement, _: green_button_files.of_statement(statement),
+        green_button_files.of_statement,
     ),
     "bundle": Kind(
         "Proof bundle",
         "everything behind it, and a program that checks it",
         "application/zip",
         "statement-{number}-proof.zip",
-        lambda statement, _: bundle.bundle(statement),
+        bundle.bundle,
         needs_agreement=True,
     ),
 }

@@ -70,7 +70,7 @@ def _letter(letter: str) -> str:
     if letter.isspace():
         return " "
     plainer = unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode()
-    return plainer if plainer.strip() else "?"
+    return plainer if plainer.isprintable() and plainer.strip() else "?"
 
 
 def _statement(content: StatementContent) -> dict[str, Any]:
@@ -145,8 +145,14 @@ def _cash(line: Line) -> tuple[int, int, int]:
 
 
 def _bill(content: StatementContent) -> dict[str, Any]:
-    """Each tariff's lines together; taxes and credits are computed last, but belong to theirs."""
-    lines = sorted(content.section(Section.ELECTRICITY), key=lambda line: line.span or 0)
+    """Each tariff's lines together; taxes and credits are computed last, but belong to theirs. Without those of a few
+    Wh that come to nothing on either side."""
+    bill = (
+        line
+        for line in content.section(Section.ELECTRICITY)
+        if line.with_cents or line.without_cents or line.quantity_with
+    )
+    lines = sorted(bill, key=lambda line: line.span or 0)
     groups = []
     for span, group in groupby(lines, key=lambda line: line.span or 0):
         tariff = content.tariffs[span]

@@ -12,7 +12,7 @@ _TEXT: Final = """\
 Proof of statement {number}
 {line}
 
-Days {start} up to but not including {end}, {zone}. {revision}
+Days {start} up to but not including {end}, {zone}.{revision}
 You pay {you_pay}. We pay {we_pay}. You saved {saved}.{simulated}
 
 This folder holds everything that the statement was made from, and a program that makes it again. You do not have to
@@ -48,8 +48,8 @@ WHAT IS HERE
 
 HOW THE STATEMENT IS MADE
 1. The node's cost is the bill of the whole site less the bill that the site would have had without the node. Both are
-   rated by the same tariff. Without the node the home imports less by what the node used, and beyond
-   that exports more.
+   rated by the same tariff. Without the node the home imports less by what the node used, and beyond that exports
+   more.
 2. A segment is quantity x rate, exact. What is meant for a whole billing cycle is taken by days and rounded to 12
    decimals. Segments that are alike are one line.
 3. Cents are rounded once, halves away from zero: on the total (lines then share what is left over by the largest
@@ -67,7 +67,7 @@ def readme(document: Mapping[str, Any]) -> str:
     return _TEXT.format(
         number=number,
         line="=" * len(f"Proof of statement {number}"),
-        revision=f"It revises statement {revised}: {content['why']}" if revised else "",
+        revision=f" It revises statement {revised}: {content['why']}" if revised else "",
         start=period["start"],
         end=period["end"],
         zone=period["zone"],

@@ -155,8 +155,8 @@ def _filled(nano_wh: int, bounds: Sequence[int]) -> list[int]:
 def _shared(used: Sequence[int], whole: Sequence[int]) -> list[list[int]]:
     """Each tier shared out in proportion to use, from what earlier tiers have left: rows and columns sum exactly."""
     left, columns = list(used), []
-    for tier in whole:
+    for tier in whole[:-1]:
         shares = allocate(tier, left) if tier else [0] * len(left)
         left = [rest - share for rest, share in zip(left, shares, strict=True)]
         columns.append(shares)
-    return [list(row) for row in zip(*columns, strict=True)]
+    return [list(row) for row in zip(*columns, left, strict=True)]

@@ -2,7 +2,7 @@
 
 One letter per person, in the order of the heading; a door that is not listed fails the suite.
     .  200      -  404, as if it did not exist      L  302 to the log-in page      U  401
-    >  302 elsewhere      x  403                                 ~  200, or 503 while a part is away
+    >  302 elsewhere      x  403      m  405                     ~  200, or 503 while a part is away
 """
 
 from __future__ import annotations
@@ -16,6 +16,15 @@ _DOORS = """
 start                        >>> > >>>>.> L
 home                         ... - ...-.. L
 home-electricity             ... - ...-.. L
+home-month                   ..- - ----.. L
+home-month-line              ..- - ----.. L
+home-statements              ..- - ----.. L
+home-statement               ..- - ----.. L
+home-statement-ask           mmm m mmmmmm m
+home-statement-file          ..- - ----.. L
+home-statement-line          ..- - ----.. L
+home-agreement               .-- - ----.. L
+home-payouts                 .-- - ----.. L
 home-internet                ... - ...-.. L
 home-battery                 ... - ...-.. L
 fleet                        --- - ...... L
@@ -34,6 +43,22 @@ api-home-states              ... - ...-.. U
 api-home-power-history       ... - ...-.. U
 api-home-battery-history     ... - ...-.. U
 api-home-internet-history    ... - ...-.. U
+api-month-to-date            ..- - ----.. U
+api-statements               ..- - ----.. U
+api-statement                ..- - ----.. U
+api-statement-lines          ..- - ----.. U
+api-statement-line           ..- - ----.. U
+api-statement-segments       ..- - ----.. U
+api-statement-intervals      ..- - ----.. U
+api-statement-difference     ..- - ----.. U
+api-statement-files          ..- - ----.. U
+api-statement-file           ..- - ----.. U
+api-statement-questions      ..- - ----.. U
+api-agreements               .-- - ----.. U
+api-tariffs                  ..- - ----.. U
+api-payouts                  .-- - ----.. U
+api-ledger                   ..- - ----.. U
+api-green-button             ..- - ----.. U
 api-nodes                    --- - ...... U
 api-node                     --- - ...-.. U
 api-node-telemetry           --- - ...-.. U
@@ -60,6 +85,12 @@ SIGN_IN_NAMESPACES: Final = ("account_", "mfa_", "usersessions_", "headless:")
 
 PLACEHOLDERS: Final = {"home_id": "home.pk", "node_id": "node.pk", "hostname": "node.hostname"}
 """What the placeholders of an address stand for, as attributes of the cast."""
+
+OF_THE_STATEMENT: Final = {"number": "{number}", "ordinal": "1", "kind": "pdf"}
+"""What further placeholders stand for; the number is that of a statement of the first home."""
+
+WRITES: Final = {"api-statement-questions": "post", "api-green-button": "post"}
+"""Doors of the API that change something, by which method. Everything else refuses all but reading."""
 
 
 def _read(table: str) -> dict[str, dict[str, str]]:

@@ -22,9 +22,12 @@ from schemathesis.checks import (
     status_code_conformance,
 )
 
+from billing.models import Statement
+from homes.access import acting_as_system
 from telemetry.catalogue import COLUMNS, Kind, Shape
 from tests.api.heard import tell
 from tests.cast import Cast, needs_database
+from tests.portal.money import billed
 from xfra_portal.api.docs import schema
 from xfra_portal.api.throttling import PersonThrottle
 
@@ -36,12 +39,33 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-OPERATIONS = {found["get"]["operationId"]: path for path, found in schema()["paths"].items()}
+OPERATIONS = {
+    found["get"]["operationId"]: path
+    for path, found in schema()["paths"].items()
+    if "application/json" in found["get"]["responses"]["200"]["content"]
+}
+
+
+def _about_money(operation: str) -> bool:
+    return schema()["paths"][OPERATIONS[operation]]["get"]["tags"][0] in ("money", "statements")
+
+
+def _numbers(cast: Cast) -> dict[Any, int]:
+    """By home, the number of its latest statement; of a home that has none a number that does not exist."""
+    with acting_as_system():
+        found = dict(Statement.objects.issued().order_by("number").values_list("home", "number"))
+    return {home.pk: found.get(home.pk, 1) for home in (cast.home, cast.other_home)}
 
 
 @pytest.fixture
-def heard(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cast]:
-    """The cast with a value in every column, called without limits and inside the test's transaction."""
+def heard(cast: Cast, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Cast]:
+    """The cast with a value in every column, called without limits and inside the test's transaction.
+
+    Where the operation is about money, the homes have been billed.
+    """
+    if _about_money(request.node.callspec.params["operation"]):
+        billed(cast.home)
+        billed(cast.other_home, is_flat=True)
     now = datetime.now(UTC)
     everything = {
         kind: {now: {c.name: 1.0 if c.shape is Shape.FLAG else min(c.high, 1.0) for c in COLUMNS[kind]}}
@@ -82,7 +106,8 @@ def test_answers_follow_the_schema(heard: Cast, operation: str) -> None:
     promised = schema()["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     client = heard.client("admin")
     for home, node in ((heard.home, heard.node), (heard.other_home, heard.other_node)):
-        answer = client.get(path.format(home_id=home.pk, node_id=node.pk))
+        number = _numbers(heard)[home.pk]
+        answer = client.get(path.format(home_id=home.pk, node_id=node.pk, number=number, ordinal=1))
         assert answer.status_code == 200
         assert _follows(answer.json(), promised) == []
 
@@ -93,7 +118,8 @@ def test_a_fuzzer_finds_nothing(heard: Cast, operation: str, person: str) -> Non
     """Values that the schema allows and values that it does not, for real homes and made-up ones."""
     api = schemathesis.openapi.from_wsgi("/api/v1/schema/", get_wsgi_application())
     found = api[OPERATIONS[operation]]["GET"]
-    real = {"home_id": str(heard.home.pk), "node_id": heard.node.pk}
+    number = _numbers(heard)[heard.home.pk]
+    real = {"home_id": str(heard.home.pk), "node_id": heard.node.pk, "number": number, "ordinal": 1}
     names = [name for name in real if "{" + name + "}" in OPERATIONS[operation]]
     fixed = {"path_parameters": {name: real[name] for name in names}} if names else {}
     kinds = schemathesis.GenerationMode

@@ -10,6 +10,7 @@ from django.test import Client
 from openapi_spec_validator import validate
 
 from tests.cast import Cast, needs_database
+from tests.portal.money import billed
 from xfra_portal.api.docs import schema
 
 pytestmark = needs_database
@@ -17,7 +18,20 @@ ODD = ["", "-1", "9" * 30, "\x00", "'; --", "-24h", "nan"]
 
 
 def _operations() -> dict[str, dict[str, Any]]:
+    """What is read as JSON."""
+    return {path: op for path, op in _reads().items() if "application/json" in op["responses"]["200"]["content"]}
+
+
+def _reads() -> dict[str, dict[str, Any]]:
     return {path: methods["get"] for path, methods in schema()["paths"].items()}
+
+
+def _writes() -> dict[str, dict[str, Any]]:
+    return {path: methods["post"] for path, methods in schema()["paths"].items() if "post" in methods}
+
+
+def _address(path: str, cast: Cast, number: int = 1) -> str:
+    return path.format(home_id=cast.home.pk, node_id=cast.node.pk, number=number, ordinal=1, kind="pdf")
 
 
 def test_it_is_valid_openapi_3_1_without_signing_in() -> None:
@@ -36,10 +50,30 @@ def test_every_operation_is_described() -> None:
             assert "application/problem+json" in operation["responses"][status]["content"], (path, status)
 
 
+def test_every_write_is_described_and_takes_a_key() -> None:
+    assert len(_writes()) == 2
+    for path, operation in _writes().items():
+        assert "Idempotency-Key" in [found["name"] for found in operation["parameters"] if found["required"]], path
+        assert operation["responses"]["201"]["content"]["application/json"]["examples"], path
+        for status in ("400", "401", "403", "404", "409", "415", "422", "429", "503"):
+            assert "application/problem+json" in operation["responses"][status]["content"], (path, status)
+
+
+def test_every_file_is_described() -> None:
+    files = {path: operation for path, operation in _reads().items() if path not in _operations()}
+    assert {path.rsplit("/", 1)[-1] for path in files} == {"{kind}", "green-button"}
+    for path, operation in files.items():
+        assert len(operation["description"]) > 40, path
+        for status in ("400", "401", "404", "429", "503"):
+            assert "application/problem+json" in operation["responses"][status]["content"], (path, status)
+
+
 def test_the_reference_shows_every_operation_and_needs_no_script() -> None:
     answer = Client(HTTP_HOST="localhost").get("/api/v1/docs/")
     text = answer.content.decode()
-    for path, operation in _operations().items():
+    for path in _writes():
+        assert f"POST {path}" in text
+    for path, operation in _reads().items():
         assert f"GET {path}" in text and f'id="{operation["operationId"]}"' in text
     assert "<style" not in text and "style=" not in text and "<script>" not in text
 
@@ -48,8 +82,9 @@ def test_the_reference_shows_every_operation_and_needs_no_script() -> None:
 def test_odd_parameters_are_refused_or_served_but_break_nothing(cast: Cast, person: str) -> None:
     client = cast.client(person)
     client.raise_request_exception = False
+    number = billed(cast.home)[1].number
     for path, operation in _operations().items():
-        address = path.format(home_id=cast.home.pk, node_id=cast.node.pk)
+        address = _address(path, cast, number or 0)
         names = [found["name"] for found in operation.get("parameters", []) if found["in"] == "query"]
         for name, value in product(names, ODD):
             answer = client.get(address, {name: value})
@@ -58,9 +93,10 @@ def test_odd_parameters_are_refused_or_served_but_break_nothing(cast: Cast, pers
 
 
 def test_answers_have_the_fields_that_the_schema_promises(cast: Cast) -> None:
-    client, models = cast.client("operator"), schema()["components"]["schemas"]
+    client, models = cast.client("admin"), schema()["components"]["schemas"]
+    number = billed(cast.home)[1].number
     for path, operation in _operations().items():
-        answer = client.get(path.format(home_id=cast.home.pk, node_id=cast.node.pk))
+        answer = client.get(_address(path, cast, number or 0))
         promised = operation["responses"]["200"]["content"]["application/json"]["schema"]["$ref"]
         model = models[promised.rsplit("/", 1)[-1]]
         assert set(model["required"]) <= answer.json().keys() <= model["properties"].keys(), path

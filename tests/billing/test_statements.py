@@ -302,3 +302,24 @@ def test_drafts_may_be_thrown_away(cast: Cast) -> None:
         statement.delete()
     commit()
     assert not Statement.objects.exists()
+
+
+def test_a_surplus_is_carried_into_the_next_month_and_corrected_with_it(cast: Cast) -> None:
+    """Net metering looks back: May waits for April, and is revised when April's surplus turns out smaller."""
+    line = months.tariff("Net", rate=0.1, fixed=0.0, export_rule="net_metering", export_surplus="carry")
+    months.settle_in(cast.home, line=line)
+    months.read(cast.home, {Channel.SITE_IMPORT: 0, Channel.SITE_EXPORT: 100, Channel.NODE: 0})
+    months.read(cast.home, {Channel.SITE_IMPORT: 400, Channel.SITE_EXPORT: 0, Channel.NODE: 0}, MAY, JUNE)
+    april = months.draft(cast.home)
+    assert months.held(cast.home, MAY, JUNE).code == "no_facts"
+    statements.issue_many([april.pk])
+    may = months.issue(cast.home, MAY, JUNE)
+    assert may.bill_with_cents == 11_904 - 2_880
+    assert corrections.find(APRIL) == []
+    months.write(cast.home, Channel.SITE_EXPORT, APRIL, [0] * 96)
+    for _ in range(2):  # April by what it hands on, then May by what it gets
+        statements.issue_many([draft.pk for draft in corrections.draft_revisions(APRIL)])
+    commit()
+    current = Statement.objects.issued().current().order_by("period__start")
+    assert [one.bill_with_cents for one in current] == [0, 11_904 - 2_880 + 96]
+    assert corrections.draft_revisions(APRIL) == []

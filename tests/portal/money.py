@@ -32,7 +32,7 @@ def billed(home: Home, *, is_flat: bool = False) -> list[Statement]:
             energyweekendschedule=[[0] * 24] * 12,
             tier_basis="per_period",
             holidays={"treated_as": "weekday"},
-            name="Evening",
+            name=f"Evening of {home.pk}",
         )
         settle_in(home, FLAT if is_flat else HOLD, line=line)
         first, second, third = months(home)

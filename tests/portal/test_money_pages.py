@@ -62,7 +62,7 @@ def test_a_statement_says_who_paid_what_to_the_cent(cast: Cast) -> None:
                   statement.bill_with_cents, statement.bill_without_cents, statement.node_cents):  # fmt: skip
         assert dollars(cents) in text
     assert "weekdays 2 pm to 8 pm" in text
-    assert f"All {statement.period.interval_count} quarter-hours were measured." in text
+    assert f"All {statement.period.interval_count:,} quarter-hours were measured." in text
     for words in ("Your home&#x27;s use", "add up to the cent"):
         assert words in text
 

@@ -14,8 +14,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from billing.access import billed_homes, contracted_homes
 from homes.models import Home, HomeAddress, Membership, Node, OperatorRole, User, WorkOrder
 from xfra_portal.api import examples
+from xfra_portal.api.idempotency import PARAMETER as KEY_PARAMETER
 from xfra_portal.api.renderers import CsvRenderer
 from xfra_portal.api.serializers import ProblemSerializer
 
@@ -55,10 +57,7 @@ def operation(
     csv: bool = False,
 ) -> Any:
     """Schema of one GET: its answer with an example, and the problems that any of them can answer with."""
-    problems = {
-        (status, "application/problem+json"): OpenApiResponse(ProblemSerializer, description=words)
-        for status, words in _PROBLEMS
-    }
+    problems = _problems(_PROBLEMS)
     answers: dict[Any, Any] = {(200, "application/json"): answer}
     if csv:
         answers[200, "text/csv"] = OpenApiTypes.STR
@@ -70,6 +69,48 @@ def operation(
         parameters=parameters or [],
         responses={**answers, **problems},
         examples=examples.of(name),
+    )
+
+
+_OF_WRITES = (
+    (403, "Seen, but not yours to change; or a browser session without its CSRF token."),
+    (409, "A request under this key is still at work, or something is in the way; `detail` says what."),
+    (415, "A body of another media type than those that are taken."),
+    (422, "The key was used for another request."),
+)
+
+
+def _problems(of: Any) -> dict[Any, Any]:
+    return {
+        (status, "application/problem+json"): OpenApiResponse(ProblemSerializer, description=words)
+        for status, words in of
+    }
+
+
+def file_operation(name: str, summary: str, media_types: list[str], tag: str, description: str, **more: Any) -> Any:
+    """Schema of a GET that answers with a file."""
+    answers = {(200, media_type): OpenApiTypes.BINARY for media_type in media_types}
+    return extend_schema(
+        operation_id=name,
+        summary=summary,
+        description=description,
+        tags=[tag],
+        responses={**answers, **_problems(_PROBLEMS)},
+        **more,
+    )
+
+
+def write_operation(name: str, summary: str, asked: Any, answer: Any, tag: str, description: str) -> Any:
+    """Schema of a POST that makes something and may be repeated under its key."""
+    return extend_schema(
+        operation_id=name,
+        summary=summary,
+        description=f"{description} Send an Idempotency-Key; answers to a repeated one say Idempotency-Replayed.",
+        tags=[tag],
+        request=asked,
+        parameters=[KEY_PARAMETER],
+        responses={(201, "application/json"): answer, **_problems((*_PROBLEMS, *_OF_WRITES))},
+        examples=examples.of(name, "201"),
     )
 
 
@@ -100,6 +141,14 @@ class View(APIView):
         may_know = lives_there or role == OperatorRole.Role.ADMIN or (visits and visits.exists())
         return HomeAddress.objects.filter(home=home).first() if may_know else None
 
+    def billed_home(self, home_id: uuid.UUID) -> Home:
+        """A home whose money this person may see, or 404."""
+        return get_object_or_404(billed_homes(self.person), pk=home_id, node__isnull=False)
+
+    def contracted_home(self, home_id: uuid.UUID) -> Home:
+        """A home whose agreement and payouts this person may see, or 404."""
+        return get_object_or_404(contracted_homes(self.person), pk=home_id, node__isnull=False)
+
     def node(self, node_id: int) -> Node:
         """A node, for the operator's staff, or 404."""
         if self.person.operator_role is None or node_id >= 1 << 31:
@@ -113,4 +162,13 @@ class HistoryView(View):
     renderer_classes = (JSONRenderer, CsvRenderer)
 
 
-__all__ = ["HISTORY_PARAMETERS", "PERIOD_PARAMETERS", "HistoryView", "Response", "View", "operation"]
+__all__ = [
+    "HISTORY_PARAMETERS",
+    "PERIOD_PARAMETERS",
+    "HistoryView",
+    "Response",
+    "View",
+    "file_operation",
+    "operation",
+    "write_operation",
+]

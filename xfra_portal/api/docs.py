@@ -12,7 +12,7 @@ from django.shortcuts import render
 from django.views.decorators.http import etag, require_safe
 from drf_spectacular.generators import SchemaGenerator
 
-TAGS: Final = ("account", "homes", "history", "statements", "nodes")
+TAGS: Final = ("account", "homes", "money", "statements", "history", "nodes")
 """The groups of the reference, in the order in which a reader needs them."""
 
 
@@ -57,8 +57,8 @@ def reference(request: HttpRequest) -> HttpResponse:
 
 
 def _entry(path: str, method: str, operation: dict[str, Any]) -> dict[str, Any]:
-    content = operation["responses"]["200"]["content"]
-    answer = content["application/json"]
+    content = operation["responses"]["201" if method == "post" else "200"]["content"]
+    answer = content.get("application/json")
     return {
         "path": path,
         "method": method.upper(),
@@ -66,10 +66,15 @@ def _entry(path: str, method: str, operation: dict[str, Any]) -> dict[str, Any]:
         "summary": operation["summary"],
         "description": operation["description"],
         "parameters": [_parameter(found) for found in operation.get("parameters", [])],
-        "answer": _kind(answer["schema"]),
-        "csv": "text/csv" in content,
-        "examples": [json.dumps(found["value"], indent=2) for found in answer["examples"].values()],
+        "body": _bodies(operation.get("requestBody", {}).get("content", {})),
+        "answer": _kind(answer["schema"]) if answer else {"before": " or ".join(content), "object": "", "after": ""},
+        "csv": bool(answer) and "text/csv" in content,
+        "examples": [json.dumps(found["value"], indent=2) for found in answer["examples"].values()] if answer else [],
     }
+
+
+def _bodies(content: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"media_type": media_type, "kind": _kind(found["schema"])} for media_type, found in content.items()]
 
 
 def _parameter(found: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from drf_spectacular.utils import OpenApiExample
 
 from telemetry.node_state import State
+from xfra_portal.api import money_examples
 
 _AT: Final = "2026-11-23T19:29:21.771Z"
 _HOME: Final = "ffc0cbdb-5d6c-4d4b-99ef-f0aafa2e19ec"
@@ -165,6 +166,7 @@ _DEAD_LETTER: Final = {
 
 
 _ANSWERS: Final[dict[str, dict[str, Any]]] = {
+    **money_examples.ANSWERS,
     "me": {
         "id": 1,
         "email": "maya@example.com",
@@ -233,9 +235,9 @@ _ANSWERS: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-def of(operation: str) -> list[OpenApiExample]:
+def of(operation: str, status: str = "200") -> list[OpenApiExample]:
     """The example of an operation's good answer; KeyError for an operation that has none."""
     return [
-        OpenApiExample(operation, value=_ANSWERS[operation], response_only=True, status_codes=["200"],
+        OpenApiExample(operation, value=_ANSWERS[operation], response_only=True, status_codes=[status],
                        media_type="application/json")
     ]  # fmt: skip

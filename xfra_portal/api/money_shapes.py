@@ -21,7 +21,7 @@ class LineSerializer(s.Serializer):
     ordinal = s.IntegerField()
     section = s.CharField(help_text="electricity, internet or settlement")
     component = s.CharField()
-    label = s.CharField()
+    label = s.CharField()  # type: ignore[assignment]
     words = s.CharField(help_text="The label as the household reads it, with its hours.")
     clause = s.CharField(allow_blank=True, help_text="The clause of the agreement that it follows.")
     span = s.IntegerField(allow_null=True, help_text="Which of the statement's tariff spans priced it, from 0.")
@@ -128,7 +128,7 @@ class SegmentSerializer(s.Serializer):
     exact = s.CharField(help_text="Dollars: quantity x rate x days / of_days.")
     days = s.IntegerField()
     of_days = s.IntegerField()
-    label = s.CharField()
+    label = s.CharField()  # type: ignore[assignment]
 
 
 class SegmentsSerializer(s.Serializer):
@@ -200,7 +200,7 @@ class ForecastSerializer(FiguresSerializer):
 
 
 class WhySerializer(s.Serializer):
-    code = s.CharField(help_text="no_agreement, first_day, no_readings, no_tariff or incomplete")
+    code = s.CharField(help_text="no_agreement, first_day, no_readings, no_tariff, not_rated or incomplete")
     detail = s.CharField()
 
 
@@ -232,7 +232,7 @@ class AgreementChangeSerializer(s.Serializer):
 
 
 class ItemSerializer(s.Serializer):
-    label = s.CharField()
+    label = s.CharField()  # type: ignore[assignment]
     cents = s.IntegerField()
     to = s.ChoiceField(["host", "operator"])
 
@@ -315,18 +315,3 @@ class ImportedSerializer(s.Serializer):
     days = s.IntegerField()
     versions = s.IntegerField(help_text="Days of readings that it changed.")
     questions = s.IntegerField(help_text="Stretches that somebody has to look at.")
-
-
-class HeadSerializer(s.Serializer):
-    home = s.CharField(help_text="The home's mark, a hash: it names nobody.")
-    position = s.IntegerField()
-    statement = s.IntegerField()
-    previous_sha256 = s.CharField()
-    sha256 = s.CharField()
-    signature = s.CharField(help_text="Ed25519 of the hash's hex digits.")
-    public_key = s.CharField()
-
-
-class HeadsSerializer(s.Serializer):
-    heads = HeadSerializer(many=True)
-    next_after = s.IntegerField(allow_null=True, help_text="Ask again with after= this; null: that was all.")

@@ -2,9 +2,42 @@
 
 from django.urls import path, re_path
 
-from xfra_portal.api import dead_letters, docs, fleet_aggregates, homes, nodes, problems, statement_heads
+from xfra_portal.api import (
+    accounts,
+    dead_letters,
+    docs,
+    fleet_aggregates,
+    homes,
+    nodes,
+    problems,
+    statement_heads,
+    statements,
+)
+
+_HOME = "homes/<uuid:home_id>/"
+_STATEMENT = f"{_HOME}statements/<int:number>"
+
+money = [
+    path(f"{_HOME}month-to-date", accounts.MonthToDateView.as_view(), name="api-month-to-date"),
+    path(f"{_HOME}statements", statements.Statements.as_view(), name="api-statements"),
+    path(_STATEMENT, statements.StatementDetail.as_view(), name="api-statement"),
+    path(f"{_STATEMENT}/lines", statements.StatementLines.as_view(), name="api-statement-lines"),
+    path(f"{_STATEMENT}/lines/<int:ordinal>", statements.StatementLine.as_view(), name="api-statement-line"),
+    path(f"{_STATEMENT}/segments", statements.StatementSegments.as_view(), name="api-statement-segments"),
+    path(f"{_STATEMENT}/intervals", statements.StatementIntervals.as_view(), name="api-statement-intervals"),
+    path(f"{_STATEMENT}/difference", statements.StatementDifference.as_view(), name="api-statement-difference"),
+    path(f"{_STATEMENT}/files", statements.StatementFiles.as_view(), name="api-statement-files"),
+    path(f"{_STATEMENT}/files/<slug:kind>", statements.StatementFile.as_view(), name="api-statement-file"),
+    path(f"{_STATEMENT}/questions", statements.StatementQuestions.as_view(), name="api-statement-questions"),
+    path(f"{_HOME}agreements", accounts.Agreements.as_view(), name="api-agreements"),
+    path(f"{_HOME}tariffs", accounts.Tariffs.as_view(), name="api-tariffs"),
+    path(f"{_HOME}payouts", accounts.Payouts.as_view(), name="api-payouts"),
+    path(f"{_HOME}ledger", accounts.Ledger.as_view(), name="api-ledger"),
+    path(f"{_HOME}green-button", accounts.GreenButton.as_view(), name="api-green-button"),
+]
 
 urlpatterns = [
+    *money,
     path("me", homes.Me.as_view(), name="api-me"),
     path("homes", homes.Homes.as_view(), name="api-homes"),
     path("homes/<uuid:home_id>", homes.HomeOverview.as_view(), name="api-home"),

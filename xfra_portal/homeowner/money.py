@@ -191,7 +191,7 @@ def compare(was: Statement, now: Statement, figure: Figure | None = None) -> Com
     was_name, now_name = (bill_words.month_name(one.period.start, one.period.end) for one in (was, now))
     low, high = drawings.window(_levels(found))
     bars = _bars(found, bills, (was_name, now_name), drawings.Scale(low, high))
-    return Comparison(bill_words.FIGURES[found.figure], found, was_name, now_name, bars, low)
+    return Comparison(bill_words.FIGURES[found.figure], found, was_name, now_name, bars, max(low, 0))
 
 
 def _levels(found: Waterfall) -> list[int]:
@@ -202,12 +202,13 @@ def _levels(found: Waterfall) -> list[int]:
 
 
 def _bars(found: Waterfall, bills: tuple[Bill, Bill], names: tuple[str, str], scale: drawings.Scale) -> tuple[Bar, ...]:
-    bars = [Bar(names[0], "", found.was, *scale.bar(scale.low, found.was), "total")]
+    ground = max(scale.low, 0)
+    bars = [Bar(names[0], "", found.was, *scale.bar(ground, found.was), "total")]
     for step, before in zip(found.steps, _levels(found), strict=False):
         said = bill_words.told(step, *bills)
         kind = "more" if step.cents > 0 else "less"
         bars.append(Bar(said.name, said.why, step.cents, *scale.bar(before, before + step.cents), kind))
-    return (*bars, Bar(names[1], "", found.now, *scale.bar(scale.low, found.now), "total"))
+    return (*bars, Bar(names[1], "", found.now, *scale.bar(ground, found.now), "total"))
 
 
 @dataclass(frozen=True)

@@ -85,14 +85,13 @@ def ask(request: HttpRequest, home_id: uuid.UUID, number: int) -> HttpResponse:
 @never_cache
 def statement_file(request: HttpRequest, home_id: uuid.UUID, number: int, kind: str) -> HttpResponse:
     home = billed_home(request, home_id)
-    shows_agreement = money.shows_agreement(_user(request), home)
-    chosen = statement_files.offered(shows_agreement).get(kind)
+    chosen = statement_files.offered(money.shows_agreement(_user(request), home)).get(kind)
     if chosen is None:
         raise Http404
     found = _statement(request, home, number)
     name = chosen.name.format(number=number)
     return HttpResponse(
-        chosen.make(found, shows_agreement),
+        chosen.make(found),
         content_type=chosen.media_type,
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )

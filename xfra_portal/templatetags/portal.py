@@ -80,6 +80,17 @@ def owed(cents: int) -> str:
 
 
 @register.filter
+def about_owed(cents: int) -> str:
+    return formats.about_dollars(abs(cents))
+
+
+@register.filter
+def whole(number: int) -> str:
+    """2976 -> 2,976."""
+    return f"{number:,}"
+
+
+@register.filter
 def price(dollars_each: Decimal) -> str:
     return formats.rate(dollars_each, "kWh")
 
