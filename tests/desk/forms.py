@@ -15,9 +15,9 @@ def key() -> str:
 
 
 def send(client: Client, address: str, **fields: Any) -> tuple[int, list[str]]:
-    """Status of the answer, and what the clerk is told."""
+    """Status of the answer, and what the clerk is told of it."""
     answer = client.post(address, {"key": key(), **fields})
-    return answer.status_code, [str(message) for message in get_messages(answer.wsgi_request)]
+    return answer.status_code, [str(message) for message in get_messages(answer.wsgi_request)][-1:]
 
 
 def errors(html: str) -> list[str]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from billing import closing, heartbeat
 from billing.models import Close, DeskAction, Statement
 from homes.access import acting_as_system
+from homes.models import Home
 from tests.billing import months
 from tests.billing.months import APRIL
 from tests.cast import Cast, needs_database
@@ -22,6 +26,7 @@ def clerk(cast: Cast) -> Client:
     with acting_as_system():
         months.settle_in(cast.home)
         months.usual(cast.home)
+        Home.objects.update(created_at=datetime(2026, 1, 1, tzinfo=UTC))
     return cast.client("billing")
 
 
@@ -32,7 +37,7 @@ def _advance() -> None:
 
 def test_from_readings_to_an_issued_statement(cast: Cast, clerk: Client) -> None:
     assert "Begin the close" in clerk.get(PAGE).content.decode()
-    assert send(clerk, f"{PAGE}begin/") == (302, ["April 2026 is being closed: 2 homes to rate."])
+    assert send(clerk, f"{PAGE}begin/") == (302, ["April 2026 is being closed: 1 home to rate."])
     _advance()
     page = clerk.get(PAGE).content.decode()
     assert "Approve all 1" in page and "preview" in page
@@ -84,7 +89,7 @@ def test_what_is_held_says_why_and_where_to_help(cast: Cast, clerk: Client) -> N
     page = clerk.get(f"{PAGE}?stage=held").content.decode()
     assert "No agreement is in force" in page
     assert f"/billing/homes/{cast.other_home.pk}/agreement/" in page
-    assert cast.home.name not in page or "cast-00001" not in page
+    assert cast.home.name not in page
 
 
 def test_approval_can_be_taken_back_until_it_is_issued(clerk: Client) -> None:
@@ -110,8 +115,6 @@ def test_stopped_workers_are_said(clerk: Client) -> None:
 
 
 def test_a_month_that_still_runs_cannot_be_begun(clerk: Client) -> None:
-    from django.utils import timezone
-
     this = f"/billing/months/{timezone.now():%Y-%m}/"
     assert "This month still runs" in clerk.get(this).content.decode()
     assert "is not over in" in send(clerk, f"{this}begin/")[1][0]
