@@ -26,5 +26,10 @@ def everything_sql() -> list[str]:
         f"ALTER TABLE {TABLE} ENABLE ROW LEVEL SECURITY; ALTER TABLE {TABLE} FORCE ROW LEVEL SECURITY;"
         f"CREATE POLICY owner_everything ON {TABLE} TO CURRENT_USER USING (true) WITH CHECK (true);"
         f"CREATE POLICY application_reads ON {TABLE} FOR SELECT TO {role} USING ((SELECT xfra_is_desk()));"
-        f"CREATE POLICY application_adds ON {TABLE} FOR INSERT TO {role} WITH CHECK ({_OWN});",
+        f"CREATE POLICY application_adds ON {TABLE} FOR INSERT TO {role} WITH CHECK ({_OWN});"
+        f"CREATE POLICY application_changes ON {TABLE} FOR UPDATE TO {role} USING ((SELECT xfra_is_desk()));"
+        f"CREATE POLICY application_removes ON {TABLE} FOR DELETE TO {role} USING ((SELECT xfra_is_desk()));",
     ]
+
+
+"""Changes reach the trigger, which refuses them by name: without a policy they would silently do nothing."""

@@ -33,6 +33,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "doubted": Quarantine.objects.filter(state=Quarantine.State.OPEN).count(),
         "asked": StatementQuestion.objects.filter(answered_at__isnull=True).count(),
         "revisions": revisions_waiting(),
+        "held": CloseItem.objects.filter(stage=Stage.HELD).count(),
         **worker(),
     }
     return page(request, "overview", "months", context)
