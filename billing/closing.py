@@ -56,6 +56,7 @@ class Progress:
     close_id: int
     month: date
     stages: dict[str, int]
+    is_issuing: bool = False
 
     @property
     def total(self) -> int:
@@ -64,7 +65,7 @@ class Progress:
     @property
     def is_done(self) -> bool:
         """Nothing is left that this program could do."""
-        return not self.stages.get(Stage.WAITING) and not self.stages.get(Stage.REVIEWED)
+        return not self.stages.get(Stage.WAITING) and not (self.is_issuing and self.stages.get(Stage.REVIEWED))
 
     def __str__(self) -> str:
         parts = [f"{self.stages[stage]:,} {stage}" for stage in Stage if self.stages.get(stage)]
@@ -178,6 +179,21 @@ def review(close: Close, by: Party | None = None, items: Iterable[int] | None = 
     return drafted.update(stage=Stage.REVIEWED, reviewed_by=by, changed_at=timezone.now())
 
 
+def take_back(close: Close, items: Iterable[int]) -> int:
+    """What was approved and is not issued yet is a draft again. Returns how many."""
+    reviewed = close.items.filter(stage=Stage.REVIEWED, pk__in=list(items))
+    return reviewed.update(stage=Stage.DRAFTED, reviewed_by=None, changed_at=timezone.now())
+
+
+def start_issuing(close: Close, by: Party) -> int:
+    """Have `advance` issue what is reviewed. Returns how many that is; where it is nothing, nothing is begun."""
+    count = close.items.filter(stage=Stage.REVIEWED).count()
+    if count:
+        Close.objects.filter(pk=close.pk).update(issuing_by=by)
+        close.issuing_by = by
+    return count
+
+
 @transaction.atomic
 def issue_batch(close: Close, by: Party | None = None, size: int = BATCH) -> int:
     """Issue some that are reviewed. Those whose readings or tariff changed since wait to be drafted anew."""
@@ -225,16 +241,23 @@ def _hold(held: Mapping[int, Held]) -> None:
 
 def progress(close: Close) -> Progress:
     counts = close.items.values_list("stage").annotate(count=Count("pk")).order_by()
-    return Progress(close.pk, close.month, dict(counts))
+    is_issuing = Close.objects.filter(pk=close.pk, issuing_by__isnull=False).exists()
+    return Progress(close.pk, close.month, dict(counts), is_issuing)
 
 
-def advance(close: Close, by: Party | None = None, seconds: float = 20.0) -> Progress:
-    """Some seconds' worth of drafting what waits and issuing what is reviewed, for a task that is woken again."""
+def advance(close: Close, seconds: float = 20.0) -> Progress:
+    """Some seconds' worth of drafting what waits and, once somebody said so, of issuing what is reviewed.
+
+    For a task that is woken again. When all that was reviewed is issued, issuing ends until somebody says so again.
+    """
     until = time.monotonic() + seconds
+    by = Close.objects.select_related("issuing_by").get(pk=close.pk).issuing_by
     while time.monotonic() < until:
-        if not draft_batch(close) and not issue_batch(close, by):
+        if not draft_batch(close) and not (by and issue_batch(close, by)):
             break
     found = progress(close)
+    if by and not found.stages.get(Stage.REVIEWED):
+        Close.objects.filter(pk=close.pk, issuing_by=by).update(issuing_by=None)
     if set(found.stages) == {Stage.ISSUED} and close.finished_at is None:
         Close.objects.filter(pk=close.pk, finished_at__isnull=True).update(finished_at=timezone.now())
         self_checks.refuse_if_broken()
@@ -260,7 +283,7 @@ def run(
         found = progress(close)
         if worked:
             say(found)
-        elif found.is_done and not (issues and found.stages.get(Stage.DRAFTED)):
+        elif found.is_done and not (issues and (found.stages.get(Stage.DRAFTED) or found.stages.get(Stage.REVIEWED))):
             break
         else:
             time.sleep(_PATIENCE_SECONDS)  # somebody else has claimed the rest, or a killed closer's are not free yet

@@ -82,6 +82,17 @@ def send(payout: Payout, provider: Provider, now: datetime | None = None) -> Pay
     return _settle(found, answer, at)
 
 
+@transaction.atomic
+def hand_over(payout_ids: Iterable[int], now: datetime | None = None) -> list[Payout]:
+    """Those that are created go to the bank by file: they are sent, and people say what became of them."""
+    created = Payout.objects.select_for_update().filter(pk__in=list(payout_ids), state=State.CREATED).order_by("pk")
+    found = list(created)
+    for payout in found:
+        payout.state, payout.sent_at, payout.attempts = State.SENT, now or timezone.now(), payout.attempts + 1
+        payout.save(update_fields=["state", "sent_at", "attempts"])
+    return found
+
+
 def ask(payout: Payout, provider: Provider, now: datetime | None = None) -> Payout:
     """How did it go? One that the provider never took on is sent again, with the same key."""
     at = now or timezone.now()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from celery import shared_task
+from django.db.models import Q
 from django.utils import timezone
 
-from billing import closing, corrections, meter_feed, notices, payout_provider, payouts, self_checks
+from billing import closing, corrections, heartbeat, meter_feed, notices, payout_provider, payouts, self_checks
 from billing.models import Close, CloseItem
 
 CORRECTED_FOR = timedelta(days=120)
@@ -23,6 +24,7 @@ def follow_meters() -> None:
 @shared_task(name="billing.tasks.continue_close")
 def continue_close(close_id: int) -> None:
     """Some seconds of a close; wakes itself while there is more to do, so that a worker can stop in between."""
+    heartbeat.beat()
     found = closing.advance(Close.objects.get(pk=close_id))
     if not found.is_done:
         continue_close.apply_async(args=[close_id], expires=600)
@@ -31,8 +33,10 @@ def continue_close(close_id: int) -> None:
 @shared_task(name="billing.tasks.continue_closes")
 def continue_closes() -> None:
     """The safety net: a close whose worker died is taken up again."""
-    stages = (CloseItem.Stage.WAITING, CloseItem.Stage.REVIEWED)
-    for close_id in CloseItem.objects.filter(stage__in=stages).values_list("close", flat=True).order_by().distinct():
+    heartbeat.beat()
+    waits = Q(stage=CloseItem.Stage.WAITING)
+    is_issued = Q(stage=CloseItem.Stage.REVIEWED, close__issuing_by__isnull=False)
+    for close_id in CloseItem.objects.filter(waits | is_issued).values_list("close", flat=True).order_by().distinct():
         continue_close.apply_async(args=[close_id], expires=60)
 
 

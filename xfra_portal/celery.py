@@ -29,7 +29,7 @@ app.conf.beat_schedule = {
     "roll-up": {"task": "telemetry.tasks.roll_up", "schedule": 10.0, "options": {"expires": 10}},
     "seal": {"task": "telemetry.tasks.seal", "schedule": 60.0, "options": {"expires": 60}},
     "follow-meters": {"task": "billing.tasks.follow_meters", "schedule": 180.0, "options": {"expires": 180}},
-    "continue-closes": {"task": "billing.tasks.continue_closes", "schedule": 60.0, "options": {"expires": 60}},
+    "continue-closes": {"task": "billing.tasks.continue_closes", "schedule": 10.0, "options": {"expires": 10}},
     "send-notices": {"task": "billing.tasks.send_notices", "schedule": 30.0, "options": {"expires": 30}},
     "pursue-payouts": {"task": "billing.tasks.pursue_payouts", "schedule": 300.0, "options": {"expires": 300}},
     "find-corrections": {"task": "billing.tasks.find_corrections", "schedule": 21600.0, "options": {"expires": 3600}},

@@ -11,6 +11,7 @@ handler500 = "xfra_portal.middleware.server_error"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("xfra_portal.homeowner.urls")),
     path("", include("telemetry.urls")),
+    path("", include("xfra_portal.desk.urls")),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("api/v1/", include("xfra_portal.api.urls")),

@@ -1,6 +1,7 @@
 from billing.models.agreements import Agreement, Payer, Settlement
 from billing.models.books import BooksCheck
 from billing.models.closes import Close, CloseItem
+from billing.models.desk_actions import DeskAction
 from billing.models.ledger import Account, Code, Entry, Posting
 from billing.models.notices import Notice
 from billing.models.payouts import Payout
@@ -24,6 +25,7 @@ __all__ = [
     "Close",
     "CloseItem",
     "Code",
+    "DeskAction",
     "DeviceEpoch",
     "DueDay",
     "Entry",

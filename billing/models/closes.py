@@ -10,12 +10,16 @@ from homes.models import Home, Party
 
 
 class Close(models.Model):
-    """One per month, however often and by however many it is started."""
+    """One per month, however often and by however many it is started.
+
+    `issuing_by` is who has decided that what is reviewed be issued; workers issue nothing while it is empty.
+    """
 
     month = models.DateField(unique=True)
     started_at = models.DateTimeField(auto_now_add=True)
     started_by = models.ForeignKey(Party, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     finished_at = models.DateTimeField(null=True, blank=True)
+    issuing_by = models.ForeignKey(Party, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
 
     class Meta:
         ordering = ["-month"]

@@ -87,7 +87,10 @@ def test_drafts_wait_for_review(cast: Cast) -> None:
     assert closing.issue_batch(close) == 0
     clerk = cast.people["billing"].party
     assert closing.review(close, clerk, [close.items.get().pk]) == 1
-    assert closing.advance(close, clerk).stages == {"issued": 1}
+    assert closing.advance(close).stages == {"reviewed": 1}, "approved is not issued: somebody must say so"
+    assert closing.start_issuing(close, clerk) == 1
+    assert closing.advance(close).stages == {"issued": 1}
+    assert not closing.progress(close).is_issuing
     statement = Statement.objects.get()
     assert (statement.issued_by, close.items.get().reviewed_by) == (clerk, clerk)
 
@@ -98,6 +101,7 @@ def test_a_draft_that_is_out_of_date_is_drafted_and_reviewed_anew(cast: Cast) ->
     close = closing.begin(APRIL)
     closing.run(close)
     closing.review(close)
+    closing.start_issuing(close, cast.people["billing"].party)
     before = Statement.objects.get().bill_with_cents
     line = TariffVersion.objects.get().tariff
     later = tariff_book.add_version(line.utility, line.name, months.document(rate=0.13), date(2026, 4, 21))

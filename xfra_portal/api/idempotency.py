@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
@@ -58,17 +59,40 @@ def once(request: Request, person: User, act: Callable[[], Response]) -> Respons
     key = request.headers.get(HEADER, "")
     if not _USABLE.fullmatch(key):
         raise ValidationError({HEADER: "send this header with 8 to 200 printable characters, as a UUID"})
-    claimed = _claim(person, key, _digest(request))
+    done = perform(person, key, _digest(request), lambda: _kept(act()))
+    headers = {"Idempotency-Replayed": "true"} if done.is_replay else None
+    return Response(done.answer, status=done.status, headers=headers)
+
+
+def _kept(answer: Response) -> tuple[int, Any]:
+    return answer.status_code, answer.data
+
+
+@dataclass(frozen=True, slots=True)
+class Performed:
+    """The answer of a request under a key; `is_replay` if it was given before."""
+
+    status: int
+    answer: Any
+    is_replay: bool
+
+
+def perform(person: User, key: str, sha256: str, act: Callable[[], tuple[int, Any]]) -> Performed:
+    """What `act` answers (status and JSON), or what it answered before to the same body under this key.
+
+    `act` works in one transaction with the keeping of its answer; what it raises is not kept. Raises KeyReused, AtWork.
+    """
+    claimed = _claim(person, key, sha256)
     if claimed.finished_at is not None:
-        return Response(claimed.answer, status=claimed.status, headers={"Idempotency-Replayed": "true"})
+        return Performed(claimed.status or 200, claimed.answer, is_replay=True)
     try:
         with transaction.atomic():
-            answer = act()
-            _finish(claimed, answer.status_code, answer.data)
+            status, answer = act()
+            _finish(claimed, status, answer)
     except BaseException:
         KeyedRequest.objects.filter(pk=claimed.pk, started_at=claimed.started_at, finished_at=None).delete()
         raise
-    return answer
+    return Performed(status, answer, is_replay=False)
 
 
 def _digest(request: Request) -> str:

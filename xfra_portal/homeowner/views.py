@@ -36,8 +36,9 @@ DEFAULT_RANGE = "24h"
 def start(request: HttpRequest) -> HttpResponse:
     """`/`: everybody to their own place."""
     user = cast(User, request.user)
-    if user.operator_role and user.operator_role != OperatorRole.Role.BILLING:
-        return redirect("fleet")
+    role = user.operator_role
+    if role:
+        return redirect("desk" if role == OperatorRole.Role.BILLING else "fleet")
     homes = list(Home.objects.visible_to(user).filter(memberships__user=user)[:20])
     if len(homes) == 1:
         return redirect("home", homes[0].pk)

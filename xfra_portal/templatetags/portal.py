@@ -33,6 +33,9 @@ for _name in (
     "dollars",
     "change_dollars",
     "about_dollars",
+    "rate",
+    "quantity",
+    "plain",
 ):
     register.filter(_name, getattr(formats, _name))
 
@@ -90,6 +93,25 @@ def whole(number: int) -> str:
 @register.filter
 def price(dollars_each: Decimal) -> str:
     return formats.rate(dollars_each, "kWh")
+
+
+@register.simple_tag
+def difference(now: int, was: int) -> str:
+    return formats.change_dollars(now - was)
+
+
+@register.simple_tag
+def negated(cents: int) -> str:
+    """A credit balance as what is owed."""
+    return formats.dollars(-cents)
+
+
+@register.simple_tag
+def product(line: Any) -> str:
+    """quantity x rate of a line on the whole bill; empty for one that is no product."""
+    if line.rate is None or line.quantity_with is None:
+        return ""
+    return f"{formats.quantity(line.quantity_with, line.unit)} × {formats.rate(line.rate, line.unit)}"
 
 
 @register.filter

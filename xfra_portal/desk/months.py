@@ -1,0 +1,171 @@
+"""Months: how complete, how far closed; begin, approve, issue. Workers do the work; the desk decides."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, Final
+
+from django.core.paginator import Paginator
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone
+
+from billing import alarms, closing, heartbeat
+from billing.models import Close, CloseItem, Quarantine, Statement, StatementQuestion
+from billing.tasks import continue_close
+from xfra_portal import formats
+from xfra_portal.desk import doing, month_figures
+from xfra_portal.desk.doing import Done, Refused
+from xfra_portal.desk.doors import page, person, reads, writes
+
+PAGE: Final = 50
+Stage = CloseItem.Stage
+
+
+@reads
+def overview(request: HttpRequest) -> HttpResponse:
+    now = timezone.now()
+    context = {
+        "months": month_figures.overview(now),
+        "alarms": alarms.ringing(now),
+        "doubted": Quarantine.objects.filter(state=Quarantine.State.OPEN).count(),
+        "asked": StatementQuestion.objects.filter(answered_at__isnull=True).count(),
+        "revisions": revisions_waiting(),
+        "held": CloseItem.objects.filter(stage=Stage.HELD).count(),
+        **worker(),
+    }
+    return page(request, "overview", "months", context)
+
+
+def revisions_waiting() -> list[Statement]:
+    """Drafts of corrections, which wait for somebody to issue them."""
+    found = Statement.objects.filter(state=Statement.State.DRAFT, revises__isnull=False)
+    return list(found.select_related("home", "period", "revises").order_by("period__start", "pk")[:50])
+
+
+def worker() -> dict[str, Any]:
+    seen = heartbeat.seen_at()
+    return {"worker_seen": seen, "worker_is_alive": heartbeat.is_alive()}
+
+
+@reads
+def month_page(request: HttpRequest, month: date) -> HttpResponse:
+    now = timezone.now()
+    close = Close.objects.select_related("started_by", "issuing_by").filter(month=month).first()
+    if close is None and month > now.date():
+        raise Http404
+    stage = request.GET.get("stage", "")
+    found: Any = month_figures.agreed_homes(month)
+    if close is not None:
+        found = _items(close, stage)
+    pages = Paginator(found, PAGE).get_page(request.GET.get("page"))
+    rows = (
+        month_figures.item_rows(list(pages), month, now.date())
+        if close
+        else month_figures.home_rows(list(pages), month, now.date())
+    )
+    context = {
+        "month": month,
+        "close": close,
+        "pages": pages,
+        "rows": rows,
+        "stage": stage,
+        "stages": [(str(one), words) for one, words in month_figures.STAGE_WORDS.items()],
+        "is_over": closing.month_end(month) <= now.date(),
+        **_progress(close),
+    }
+    return page(request, "month", "months", context)
+
+
+def _items(close: Close, stage: str) -> Any:
+    items = close.items.select_related("home", "statement__run", "statement__period", "reviewed_by")
+    if stage in Stage.values:
+        items = items.filter(stage=stage)
+    return items.order_by("home__name", "start")
+
+
+@reads
+def progress(request: HttpRequest, month: date) -> HttpResponse:
+    """The part of a month's page that moves while workers close it."""
+    close = get_object_or_404(Close.objects.select_related("issuing_by"), month=month)
+    return render(request, "desk/_progress.html", {"month": month, "close": close, **_progress(close)})
+
+
+def _progress(close: Close | None) -> dict[str, Any]:
+    if close is None:
+        return {"progress": None, **worker()}
+    found = closing.progress(close)
+    stages = {stage: found.stages.get(stage, 0) for stage in Stage.values}
+    return {
+        "progress": found,
+        "counts": stages,
+        "shares": month_figures.shares(stages),
+        "moves": not found.is_done,
+        **worker(),
+    }
+
+
+@writes
+def begin(request: HttpRequest, month: date) -> HttpResponse:
+    """Begin a month's close, or take it up again: what was held is tried once more."""
+
+    def act() -> Done:
+        begun = closing.begin(month, person(request).party)
+        found = closing.progress(begun)
+        _wake(begun.pk)
+        words = f"{month:%B %Y} is being closed: {formats.count(found.stages.get(Stage.WAITING, 0), 'home')} to rate."
+        return Done("close_begun", words, _address(month), subject=str(begun.month))
+
+    return doing.do(request, act, _address(month))
+
+
+def _address(month: date) -> str:
+    return reverse("desk-month", args=[month])
+
+
+def _wake(close_id: int) -> None:
+    """A worker, now; if that fails, beat wakes one within seconds."""
+    transaction.on_commit(lambda: continue_close.apply_async(args=[close_id], expires=600), robust=True)
+
+
+@writes
+def approve(request: HttpRequest, month: date) -> HttpResponse:
+    """All drafts, or those that are chosen; or take back approvals."""
+    close = get_object_or_404(Close, month=month)
+    ids = [int(pk) for pk in request.POST.getlist("item") if pk.isascii() and pk.isdecimal()]
+    action = request.POST.get("action")
+
+    def act() -> Done:
+        if action == "take_back":
+            count, verb = closing.take_back(close, ids), "taken back: a draft again"
+        elif action == "approve":
+            count, verb = closing.review(close, person(request).party, ids), "approved"
+        elif action == "approve_all":
+            count, verb = closing.review(close, person(request).party), "approved"
+        else:
+            raise Refused("Choose what to do.")
+        if not count:
+            raise Refused("No such draft is here any more, or none was chosen.")
+        kind = "approval_withdrawn" if action == "take_back" else "approved"
+        words = f"{formats.count(count, 'statement')} of {month:%B %Y} {verb}."
+        return Done(kind, words, _address(month), subject=", ".join(map(str, ids[:8])))
+
+    return doing.do(request, act, _address(month))
+
+
+@writes
+def issue(request: HttpRequest, month: date) -> HttpResponse:
+    """Have workers issue what is approved."""
+    close = get_object_or_404(Close, month=month)
+
+    def act() -> Done:
+        count = closing.start_issuing(close, person(request).party)
+        if not count:
+            raise Refused("Nothing is approved: approve drafts first.")
+        _wake(close.pk)
+        words = f"{formats.count(count, 'statement')} of {month:%B %Y} {'is' if count == 1 else 'are'} being issued."
+        return Done("issued", words, _address(month))
+
+    return doing.do(request, act, _address(month))
