@@ -96,7 +96,7 @@ def file(request: HttpRequest, statement_id: int, kind: str) -> HttpResponse:
         raise Http404
     name = chosen.name.format(number=statement.number)
     return HttpResponse(
-        chosen.make(statement, True),
+        chosen.make(statement),
         content_type=chosen.media_type,
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
