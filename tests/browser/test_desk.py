@@ -59,10 +59,10 @@ def _publish_tariff(visit: Visit) -> None:
 
 def _agree(visit: Visit, start: date) -> None:
     page = _to_home(visit)
-    page.get_by_role("combobox", name="Tariff").select_option(label="NV Energy: The clerk's own line")
+    page.get_by_role("combobox", name="Tariff").select_option(label="Nevada Power Co: The clerk's own line")
     page.get_by_label("First day").fill(start.isoformat())
     page.get_by_role("button", name="Assign").click()
-    _said(page, f"{HOME} is billed by NV Energy: The clerk's own line")
+    _said(page, f"{HOME} is billed by Nevada Power Co: The clerk's own line")
     page.get_by_role("link", name="Conclude one").click()
     page.get_by_label("First day").fill(start.isoformat())
     page.get_by_label("Internet, a month").fill("70")
