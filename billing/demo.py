@@ -9,7 +9,17 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-from billing import agreements, closing, ledger, meter_feed, payout_provider, payouts, reconciliation, tariff_book
+from billing import (
+    agreements,
+    closing,
+    ledger,
+    meter_feed,
+    payout_provider,
+    payouts,
+    reconciliation,
+    self_checks,
+    tariff_book,
+)
 from billing.models import DueDay, Statement, Tariff, UtilityBill
 from billing.settlement import CREDIT_PER_KWH, FLAT_HOST_FEE, HOLD_HARMLESS, HOST, OPERATOR, Item, Terms
 from homes.models import Home
@@ -51,6 +61,7 @@ def seed(homes: Sequence[Home], now: datetime | None = None) -> Iterator[str]:
         yield str(closing.run(close, issues=True))
     if homes:
         _settle(homes[0], homes)
+    self_checks.check_and_keep()
 
 
 def _publish() -> dict[str, Tariff]:

@@ -13,7 +13,7 @@ from tests.cast import NAMES
 
 #   owner member viewer | outsider | operator_viewer operator technician idle_technician billing admin | anonymous
 _DOORS = """
-start                        >>> > >>>>.> L
+start                        >>> > >>>>>> L
 home                         ... - ...-.. L
 home-electricity             ... - ...-.. L
 home-month                   ..- - ----.. L
@@ -32,6 +32,38 @@ home-battery                 ... - ...-.. L
 fleet                        --- - ...... L
 node                         --- - ...-.. L
 dead-letters                 --- - ..--.. L
+desk                         --- - ----.. L
+desk-month                   --- - ----.. L
+desk-progress                --- - ----.. L
+desk-statement               --- - ----.. L
+desk-line                    --- - ----.. L
+desk-statement-file          --- - ----.. L
+desk-exceptions              --- - ----.. L
+desk-homes                   --- - ----.. L
+desk-home                    --- - ----.. L
+desk-readings                --- - ----.. L
+desk-agreement               --- - ----.. L
+desk-payouts                 --- - ----.. L
+desk-payouts-file            --- - ----.. L
+desk-bills                   --- - ----.. L
+desk-tariffs                 --- - ----.. L
+desk-tariff                  --- - ----.. L
+desk-questions               --- - ----.. L
+desk-log                     --- - ----.. L
+desk-begin                   mmm m mmmmmm m
+desk-approve                 mmm m mmmmmm m
+desk-issue                   mmm m mmmmmm m
+desk-correct                 mmm m mmmmmm m
+desk-issue-revision          mmm m mmmmmm m
+desk-answer-reading          mmm m mmmmmm m
+desk-import-readings         mmm m mmmmmm m
+desk-create-payouts          mmm m mmmmmm m
+desk-send-payouts            mmm m mmmmmm m
+desk-resolve-payout          mmm m mmmmmm m
+desk-explain-bill            mmm m mmmmmm m
+desk-pay-bill                mmm m mmmmmm m
+desk-publish-tariff          mmm m mmmmmm m
+desk-answer-question         mmm m mmmmmm m
 healthz                      ... . ...... .
 readyz                       ~~~ ~ ~~~~~~ ~
 api-me                       ... . ...... U
@@ -61,6 +93,25 @@ api-tariffs                  ..- - ----.. U
 api-payouts                  .-- - ----.. U
 api-ledger                   ..- - ----.. U
 api-green-button             ..- - ----.. U
+api-desk-months              --- - ----.. U
+api-desk-items               --- - ----.. U
+api-desk-close               --- - ----mm U
+api-desk-approvals           --- - ----mm U
+api-desk-issue               --- - ----mm U
+api-desk-corrections         --- - ----mm U
+api-desk-issue-correction    --- - ----mm U
+api-desk-tariffs             --- - ----mm U
+api-desk-publish             --- - ----mm U
+api-desk-assign              --- - ----mm U
+api-desk-agreement           --- - ----mm U
+api-desk-bills               --- - ----mm U
+api-desk-explain-bill        --- - ----mm U
+api-desk-pay-bill            --- - ----mm U
+api-desk-payouts             --- - ----mm U
+api-desk-send-payouts        --- - ----mm U
+api-desk-payout-outcome      --- - ----mm U
+api-desk-answer-reading      --- - ----mm U
+api-desk-answer-question     --- - ----mm U
 api-nodes                    --- - ...... U
 api-node                     --- - ...-.. U
 api-node-telemetry           --- - ...-.. U
@@ -90,6 +141,13 @@ PLACEHOLDERS: Final = {"home_id": "home.pk", "node_id": "node.pk", "hostname": "
 
 OF_THE_STATEMENT: Final = {"number": "{number}", "ordinal": "1", "kind": "pdf"}
 """What further placeholders stand for; the number is that of a statement of the first home."""
+
+OF_THE_DESK: Final = {
+    "month": "{month}",
+    "statement_id": "{statement_id}",
+    "version_id": "{version_id}",
+} | dict.fromkeys(("quarantine_id", "payout_id", "bill_id", "question_id", "draft_id"), "1")
+"""Those of the billing desk; the month is one whose close was begun. What only takes POST needs nothing to be there."""
 
 WRITES: Final = {"api-statement-questions": "post", "api-green-button": "post"}
 """Doors of the API that change something, by which method. Everything else refuses all but reading."""

@@ -59,10 +59,10 @@ def _publish_tariff(visit: Visit) -> None:
 
 def _agree(visit: Visit, start: date) -> None:
     page = _to_home(visit)
-    page.get_by_label("Tariff", exact=False).first.select_option(label="NV Energy: The clerk's own line")
+    page.get_by_role("combobox", name="Tariff").select_option(label="Nevada Power Co: The clerk's own line")
     page.get_by_label("First day").fill(start.isoformat())
     page.get_by_role("button", name="Assign").click()
-    _said(page, f"{HOME} is billed by NV Energy: The clerk's own line")
+    _said(page, f"{HOME} is billed by Nevada Power Co: The clerk's own line")
     page.get_by_role("link", name="Conclude one").click()
     page.get_by_label("First day").fill(start.isoformat())
     page.get_by_label("Internet, a month").fill("70")
@@ -141,7 +141,7 @@ def _pay(visit: Visit) -> None:
     _check(page)
     page.get_by_role("button", name=re.compile(r"^Create \d+ payout")).click()
     _said(page, "created")
-    row = page.get_by_role("region", name="All payouts").locator("tr").filter(has_text=HOME)
+    row = page.get_by_role("region", name="All payouts, table").locator("tr").filter(has_text=HOME)
     for _ in range(10):
         send = page.get_by_role("button", name="Send, and ask about those sent")
         if send.count() == 0 or re.search("Paid|Failed|Returned", row.inner_text()):

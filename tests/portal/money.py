@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 
+from billing import closing
 from billing.models import Channel, Statement
 from homes.access import acting_as_system
 from homes.models import Home
@@ -21,6 +22,14 @@ def months(home: Home) -> list[date]:
     this = today(home).replace(day=1)
     last = (this - timedelta(days=1)).replace(day=1)
     return [(last - timedelta(days=1)).replace(day=1), last, this]
+
+
+def begun(home: Home) -> date:
+    """The close of last month, begun: its statement was issued before, which holds it."""
+    with acting_as_system():
+        month = months(home)[1]
+        closing.run(closing.begin(month))
+        return month
 
 
 def billed(home: Home, *, is_flat: bool = False) -> list[Statement]:

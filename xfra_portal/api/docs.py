@@ -12,7 +12,7 @@ from django.shortcuts import render
 from django.views.decorators.http import etag, require_safe
 from drf_spectacular.generators import SchemaGenerator
 
-TAGS: Final = ("account", "homes", "money", "statements", "history", "nodes")
+TAGS: Final = ("account", "homes", "money", "statements", "history", "nodes", "billing desk")
 """The groups of the reference, in the order in which a reader needs them."""
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from drf_spectacular.utils import OpenApiExample
 
 from telemetry.node_state import State
-from xfra_portal.api import money_examples
+from xfra_portal.api import desk_examples, money_examples
 
 _AT: Final = "2026-11-23T19:29:21.771Z"
 _HOME: Final = "ffc0cbdb-5d6c-4d4b-99ef-f0aafa2e19ec"
@@ -167,6 +167,7 @@ _DEAD_LETTER: Final = {
 
 _ANSWERS: Final[dict[str, dict[str, Any]]] = {
     **money_examples.ANSWERS,
+    **desk_examples.ANSWERS,
     "me": {
         "id": 1,
         "email": "maya@example.com",

@@ -1,6 +1,6 @@
 """REST API v1. POST /api/v1/write, the nodes' door, is in telemetry.door."""
 
-from django.urls import path, re_path
+from django.urls import include, path, re_path
 
 from xfra_portal.api import (
     accounts,
@@ -58,6 +58,7 @@ urlpatterns = [
     path("fleet/aggregate", fleet_aggregates.FleetAggregate.as_view(), name="api-fleet-aggregate"),
     path("dead-letters", dead_letters.DeadLetters.as_view(), name="api-dead-letters"),
     path("statement-heads", statement_heads.StatementHeads.as_view(), name="api-statement-heads"),
+    path("billing/", include("xfra_portal.api.desk_urls")),
     path("schema/", docs.openapi, name="api-schema"),
     path("docs/", docs.reference, name="api-docs"),
     re_path("^(?P<path>.*)$", problems.not_found, name="api-not-found"),

@@ -13,9 +13,8 @@ from billing import agreements
 from billing.models import Agreement
 from billing.settlement import Terms
 from homes.models import Home
-from xfra_portal.desk import doing
+from xfra_portal.desk import book_acts, doing
 from xfra_portal.desk.agreement_forms import AgreementForm
-from xfra_portal.desk.doing import Done
 from xfra_portal.desk.doors import home_or_404, page, person, takes_form
 from xfra_portal.homeowner import money
 
@@ -83,12 +82,6 @@ def _unsaved(home: Home, terms: Terms) -> Agreement:
 
 
 def _conclude(request: HttpRequest, home: Home, form: AgreementForm) -> HttpResponse:
-    here, start = reverse("desk-agreement", args=[home.pk]), form.cleaned_data["start"]
-
-    def act() -> Done:
-        made = agreements.conclude(home, form.terms, start, by=person(request).party)
-        since = f"{start:%B} {start.day}, {start.year}"
-        words = f"Version {made.version} of the agreement with {home.name} is in force from {since}."
-        return Done("agreement_concluded", words, here, home, str(made.version), form.cleaned_data["why"])
-
-    return doing.do(request, act, here)
+    here, given = reverse("desk-agreement", args=[home.pk]), form.cleaned_data
+    asked = home, form.terms, given["start"], given["why"]
+    return doing.do(request, lambda: book_acts.conclude(person(request), *asked), here)

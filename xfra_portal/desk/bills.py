@@ -10,13 +10,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
-from billing import ledger, reconciliation
 from billing.models import Entry, Payer, Reconciliation, UtilityBill
-from xfra_portal import formats
-from xfra_portal.desk import doing
-from xfra_portal.desk.doing import Done, Refused
+from xfra_portal.desk import doing, payment_acts
 from xfra_portal.desk.doors import homes, page, person, takes_form, writes
 from xfra_portal.desk.forms import ReasonForm, UtilityBillForm
+from xfra_portal.desk.payment_acts import Billed
 
 PAGE: Final = 40
 
@@ -48,24 +46,10 @@ def _row(bill: UtilityBill) -> dict[str, object]:
 
 
 def _enter(request: HttpRequest, form: UtilityBillForm) -> HttpResponse:
-    here, given = reverse("desk-bills"), form.cleaned_data
-
-    def act() -> Done:
-        bill = UtilityBill.objects.create(
-            home=given["home"],
-            number=given["number"],
-            start=given["start"],
-            end=given["last"] + timedelta(days=1),
-            import_wh=given["import_wh"],
-            cents=given["amount"],
-            entered_by=person(request).party,
-        )
-        found = reconciliation.reconcile(bill, by=person(request).party)
-        difference = formats.change_dollars(found.difference_cents)
-        words = f"Bill {bill.number} of {bill.home.name} is entered. {found.get_verdict_display()}: {difference}."
-        return Done("bill_entered", words, here, bill.home, bill.number)
-
-    return doing.do(request, act, here)
+    given = form.cleaned_data
+    end = given["last"] + timedelta(days=1)
+    billed = Billed(given["home"], given["number"], given["start"], end, given["amount"], given["import_wh"])
+    return doing.do(request, lambda: payment_acts.enter_bill(person(request), billed), reverse("desk-bills"))
 
 
 def _bill(request: HttpRequest, bill_id: int) -> UtilityBill:
@@ -82,27 +66,12 @@ def explain(request: HttpRequest, bill_id: int) -> HttpResponse:
     if not form.is_valid():
         return doing.refuse(request, f"Nothing was done. {form.first_error}", here)
 
-    def act() -> Done:
-        found = reconciliation.reconcile(bill, form.cleaned_data["why"], person(request).party)
-        words = f"Bill {bill.number} of {bill.home.name}: {found.get_verdict_display().lower()}."
-        return Done("bill_explained", words, here, bill.home, bill.number, form.cleaned_data["why"])
-
-    return doing.do(request, act, here)
+    why = form.cleaned_data["why"]
+    return doing.do(request, lambda: payment_acts.explain_bill(person(request), bill, why), here)
 
 
 @writes
 def pay(request: HttpRequest, bill_id: int) -> HttpResponse:
     """We have paid the utility what it asked for."""
-    bill, here = _bill(request, bill_id), reverse("desk-bills")
-
-    def act() -> Done:
-        try:
-            reconciliation.pay(bill, person(request).party)
-        except ledger.KeyReused:
-            raise
-        except ValueError as error:
-            raise Refused(str(error)) from error
-        words = f"Bill {bill.number} of {bill.home.name}, {formats.dollars(bill.cents)}, is paid."
-        return Done("bill_paid", words, here, bill.home, bill.number)
-
-    return doing.do(request, act, here)
+    bill = _bill(request, bill_id)
+    return doing.do(request, lambda: payment_acts.pay_bill(person(request), bill), reverse("desk-bills"))

@@ -12,12 +12,11 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
 
-from billing import questions, recording
 from billing.models import CloseItem, DeskAction, Quarantine, StatementQuestion
 from homes.models import Home
 from xfra_portal import formats
-from xfra_portal.desk import doing
-from xfra_portal.desk.doing import Done, Refused
+from xfra_portal.desk import doing, month_acts
+from xfra_portal.desk.done import Done, Refused
 from xfra_portal.desk.doors import homes, page, person, reads, writes
 from xfra_portal.desk.forms import AnswerForm, ReasonForm
 
@@ -78,17 +77,9 @@ def answer_reading(request: HttpRequest, quarantine_id: int) -> HttpResponse:
     why, action = form.cleaned_data["why"], request.POST.get("action")
 
     def act() -> Done:
-        if action == "accept":
-            recording.accept(question, person(request), why)
-        elif action == "discard":
-            recording.discard(question, person(request), why)
-        else:
+        if action not in ("accept", "discard"):
             raise Refused("Choose accept or discard.")
-        on = question.started_at.astimezone(question.home.zone)
-        what = "accepted" if action == "accept" else "discarded: they are unknown now"
-        channel = question.get_channel_display().lower()
-        words = f"Readings of {question.home.name}, {channel}, {on:%b} {on.day} {formats.clock(on)}, {what}."
-        return Done(f"readings_{action}ed", words, back, question.home, str(question.pk), why)
+        return month_acts.answer_reading(person(request), question, action == "accept", why)
 
     return doing.do(request, act, back)
 
@@ -114,12 +105,8 @@ def answer_question(request: HttpRequest, question_id: int) -> HttpResponse:
     if not form.is_valid():
         return doing.refuse(request, f"Nothing was sent. {form.first_error}", back)
 
-    def act() -> Done:
-        questions.answer(question, form.cleaned_data["text"], person(request).party)
-        words = f"The question about statement {question.statement.number} of {question.home.name} is answered."
-        return Done("question_answered", words, back, question.home, str(question.pk))
-
-    return doing.do(request, act, back)
+    text = form.cleaned_data["text"]
+    return doing.do(request, lambda: month_acts.answer_question(person(request), question, text), back)
 
 
 @reads

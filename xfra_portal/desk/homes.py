@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 
-from billing import agreements, closing, completeness, ledger, tariff_book, utility_files
+from billing import agreements, closing, completeness, ledger
 from billing.models import (
     Agreement,
     BooksCheck,
@@ -29,9 +29,7 @@ from billing.models import (
 from billing.models.ledger import OF_A_HOME
 from billing.readings import usage_of_many
 from homes.models import Home
-from xfra_portal import formats
-from xfra_portal.desk import doing, month_figures
-from xfra_portal.desk.doing import Done
+from xfra_portal.desk import book_acts, doing, month_figures
 from xfra_portal.desk.doors import home_or_404, homes, page, reads, takes_form, writes
 from xfra_portal.desk.forms import AssignForm, ReadingsFileForm
 from xfra_portal.homeowner import money
@@ -168,13 +166,7 @@ def _months(home: Home, today: date) -> list[dict[str, Any]]:
 def _assign(request: HttpRequest, home: Home, form: AssignForm) -> HttpResponse:
     tariff, start = form.cleaned_data["tariff"], form.cleaned_data["start"]
     here = reverse("desk-home", args=[home.pk])
-
-    def act() -> Done:
-        tariff_book.assign(home, tariff, start)
-        words = f"{home.name} is billed by {tariff} from {start:%B} {start.day}, {start.year}."
-        return Done("tariff_assigned", words, here, home, str(tariff.pk))
-
-    return doing.do(request, act, here)
+    return doing.do(request, lambda: book_acts.assign(home, tariff, start), here)
 
 
 @reads
@@ -209,11 +201,4 @@ def import_readings(request: HttpRequest, home_id: uuid.UUID) -> HttpResponse:
         return doing.refuse(request, f"Nothing was imported. {form.first_error}", here)
     file = form.cleaned_data["file"]
 
-    def act() -> Done:
-        found = utility_files.import_file(home, file.read(), file.name)
-        counts = formats.count(found.days, "day"), formats.count(found.versions, "new version")
-        words = f"{file.name}: {counts[0]}, {counts[1]} of readings"
-        words += f", {formats.count(found.questions, 'question')} to answer." if found.questions else "."
-        return Done("readings_imported", words, here, home, file.name)
-
-    return doing.do(request, act, here)
+    return doing.do(request, lambda: book_acts.import_readings(home, file.name, file.read()), here)

@@ -6,7 +6,6 @@ from datetime import date
 from typing import Any, Final
 
 from django.core.paginator import Paginator
-from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -14,10 +13,8 @@ from django.utils import timezone
 
 from billing import alarms, closing, heartbeat
 from billing.models import Close, CloseItem, Quarantine, Statement, StatementQuestion
-from billing.tasks import continue_close
-from xfra_portal import formats
-from xfra_portal.desk import doing, month_figures
-from xfra_portal.desk.doing import Done, Refused
+from xfra_portal.desk import doing, month_acts, month_figures
+from xfra_portal.desk.done import Done, Refused
 from xfra_portal.desk.doors import page, person, reads, writes
 
 PAGE: Final = 50
@@ -109,48 +106,27 @@ def _progress(close: Close | None) -> dict[str, Any]:
 
 @writes
 def begin(request: HttpRequest, month: date) -> HttpResponse:
-    """Begin a month's close, or take it up again: what was held is tried once more."""
-
-    def act() -> Done:
-        begun = closing.begin(month, person(request).party)
-        found = closing.progress(begun)
-        _wake(begun.pk)
-        words = f"{month:%B %Y} is being closed: {formats.count(found.stages.get(Stage.WAITING, 0), 'home')} to rate."
-        return Done("close_begun", words, _address(month), subject=str(begun.month))
-
-    return doing.do(request, act, _address(month))
+    """Begin a month's close, or take it up again."""
+    return doing.do(request, lambda: month_acts.begin(person(request), month), _address(month))
 
 
 def _address(month: date) -> str:
     return reverse("desk-month", args=[month])
 
 
-def _wake(close_id: int) -> None:
-    """A worker, now; if that fails, beat wakes one within seconds."""
-    transaction.on_commit(lambda: continue_close.apply_async(args=[close_id], expires=600), robust=True)
-
-
 @writes
 def approve(request: HttpRequest, month: date) -> HttpResponse:
     """All drafts, or those that are chosen; or take back approvals."""
     close = get_object_or_404(Close, month=month)
-    ids = [int(pk) for pk in request.POST.getlist("item") if pk.isascii() and pk.isdecimal()]
+    ids = [int(pk) for pk in request.POST.getlist("item") if pk.isascii() and pk.isdecimal() and len(pk) < 19]
     action = request.POST.get("action")
 
     def act() -> Done:
         if action == "take_back":
-            count, verb = closing.take_back(close, ids), "taken back: a draft again"
-        elif action == "approve":
-            count, verb = closing.review(close, person(request).party, ids), "approved"
-        elif action == "approve_all":
-            count, verb = closing.review(close, person(request).party), "approved"
-        else:
+            return month_acts.take_back(close, ids)
+        if action not in ("approve", "approve_all"):
             raise Refused("Choose what to do.")
-        if not count:
-            raise Refused("No such draft is here any more, or none was chosen.")
-        kind = "approval_withdrawn" if action == "take_back" else "approved"
-        words = f"{formats.count(count, 'statement')} of {month:%B %Y} {verb}."
-        return Done(kind, words, _address(month), subject=", ".join(map(str, ids[:8])))
+        return month_acts.approve(person(request), close, ids if action == "approve" else None)
 
     return doing.do(request, act, _address(month))
 
@@ -159,13 +135,4 @@ def approve(request: HttpRequest, month: date) -> HttpResponse:
 def issue(request: HttpRequest, month: date) -> HttpResponse:
     """Have workers issue what is approved."""
     close = get_object_or_404(Close, month=month)
-
-    def act() -> Done:
-        count = closing.start_issuing(close, person(request).party)
-        if not count:
-            raise Refused("Nothing is approved: approve drafts first.")
-        _wake(close.pk)
-        words = f"{formats.count(count, 'statement')} of {month:%B %Y} {'is' if count == 1 else 'are'} being issued."
-        return Done("issued", words, _address(month))
-
-    return doing.do(request, act, _address(month))
+    return doing.do(request, lambda: month_acts.issue(person(request), close), _address(month))

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.core.paginator import Paginator
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -14,11 +13,10 @@ from django.utils import timezone
 
 from billing import ledger, payout_files, payouts
 from billing.models import Account, Code, Payout
-from billing.tasks import pursue_payouts
 from homes.models import Home, Membership
 from xfra_portal import formats
-from xfra_portal.desk import doing
-from xfra_portal.desk.doing import Done, Refused
+from xfra_portal.desk import doing, payment_acts
+from xfra_portal.desk.done import Done, Refused
 from xfra_portal.desk.doors import homes, page, person, reads, writes
 from xfra_portal.desk.forms import ReasonForm
 from xfra_portal.desk.months import worker
@@ -91,36 +89,12 @@ def _due(home: Home, cents: int, has_owner: bool, is_flying: bool) -> dict[str, 
 @writes
 def create(request: HttpRequest) -> HttpResponse:
     """Payouts of all that is due."""
-    here = reverse("desk-payouts")
-
-    def act() -> Done:
-        made = payouts.create_due(by=person(request).party)
-        if not made:
-            raise Refused("Nothing is due that could be paid out.")
-        total = formats.dollars(sum(one.cents for one in made))
-        words = f"{formats.count(len(made), 'payout')} created, {total} in all."
-        return Done("payouts_created", words, here, subject=", ".join(one.key for one in made)[:60])
-
-    return doing.do(request, act, here)
+    return doing.do(request, lambda: payment_acts.create_payouts(person(request)), reverse("desk-payouts"))
 
 
 @writes
 def send(request: HttpRequest) -> HttpResponse:
-    """Have a worker ask the provider about everything; without a provider, what is created went by file."""
-    here = reverse("desk-payouts")
-
-    def act() -> Done:
-        if settings.PAYOUT_PROVIDER:
-            transaction.on_commit(lambda: pursue_payouts.apply_async(expires=300), robust=True)
-            count = Payout.objects.filter(state__in=(State.CREATED, State.SENT)).count()
-            return Done("payouts_sent", f"A worker sends and asks about {formats.count(count, 'payout')}.", here)
-        created = Payout.objects.filter(state=State.CREATED, home__in=homes(request)).values_list("pk", flat=True)
-        handed = payouts.hand_over(list(created))
-        if not handed:
-            raise Refused("No payout is waiting to be sent.")
-        return Done("payouts_sent", f"{formats.count(len(handed), 'payout')} went to the bank by file.", here)
-
-    return doing.do(request, act, here)
+    return doing.do(request, payment_acts.send_payouts, reverse("desk-payouts"))
 
 
 @writes
@@ -130,17 +104,12 @@ def resolve(request: HttpRequest, payout_id: int) -> HttpResponse:
     form, here = ReasonForm(request.POST), reverse("desk-payouts")
     if not form.is_valid():
         return doing.refuse(request, f"Nothing was done. {form.first_error}", here)
-    why, action = form.cleaned_data["why"], request.POST.get("action")
+    action = request.POST.get("action")
 
     def act() -> Done:
         if action not in ("paid", "failed"):
             raise Refused("Say whether it arrived or failed.")
-        if Payout.objects.filter(pk=payout.pk).exclude(state=State.SENT).exists():
-            raise Refused("It is not on its way any more.")
-        payouts.resolve(payout, action == "paid", why)
-        what = "has arrived" if action == "paid" else "has failed: the money is owed to the host again"
-        words = f"The payout of {formats.dollars(payout.cents)} to the host of {payout.home.name} {what}."
-        return Done("payout_resolved", words, here, payout.home, payout.key, why)
+        return payment_acts.resolve_payout(payout, action == "paid", form.cleaned_data["why"])
 
     return doing.do(request, act, here)
 

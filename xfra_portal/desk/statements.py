@@ -6,14 +6,13 @@ from typing import Any
 
 from django.db.models import Prefetch
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
-from billing import agreements, corrections, freshness, statements
+from billing import agreements, corrections, freshness
 from billing.models import CloseItem, Entry, Segment, Statement, StatementLine, StatementQuestion
-from xfra_portal import formats, statement_files
-from xfra_portal.desk import doing
-from xfra_portal.desk.doing import Done, Refused
+from xfra_portal import statement_files
+from xfra_portal.desk import doing, month_acts
 from xfra_portal.desk.doors import homes, page, person, reads, writes
 from xfra_portal.desk.forms import ReasonForm
 from xfra_portal.homeowner import line_pages, money
@@ -84,7 +83,7 @@ def _segments(statement: Statement, line: Any) -> list[Segment]:
             tou_period=line.tou_period,
             tier=line.tier,
             label=line.label,
-        ).order_by("-side", "ordinal")
+        ).order_by("side", "ordinal")
     )
 
 
@@ -112,33 +111,11 @@ def correct(request: HttpRequest, statement_id: int) -> HttpResponse:
         return doing.refuse(request, f"Nothing was done. {form.first_error}", here)
     why = form.cleaned_data["why"]
 
-    def act() -> Done:
-        revision = corrections.revise(statement, why)
-        if revision is None:
-            raise Refused("Rated again from all that is known now, not a cent changes: there is nothing to correct.")
-        change = formats.change_dollars(revision.total_cents - statement.total_cents)
-        words = f"A correction of statement {statement.number} is drafted; what the host owes changes by {change}."
-        to = reverse("desk-statement", args=[revision.pk])
-        return Done("correction_drafted", words, to, statement.home, str(statement.number), why)
-
-    return doing.do(request, act, here)
+    return doing.do(request, lambda: month_acts.correct(statement, why), here)
 
 
 @writes
 def issue_revision(request: HttpRequest, statement_id: int) -> HttpResponse:
     statement = _statement(request, statement_id)
     here = reverse("desk-statement", args=[statement.pk])
-    if statement.revises is None:
-        return redirect(here)
-
-    def act() -> Done:
-        if freshness.stale([statement.pk]) and statement.state == Statement.State.DRAFT:
-            raise Refused("Readings or tariff changed since this was drafted: draft the correction anew.")
-        issued = statements.issue_many([statement.pk], person(request).party)
-        if not issued:
-            raise Refused("It has been issued already.")
-        number, was = issued[0].number, statement.revises.number if statement.revises else ""
-        words = f"Statement {number} is issued: it corrects statement {was}, and the host is told."
-        return Done("correction_issued", words, here, statement.home, str(number), statement.why)
-
-    return doing.do(request, act, here)
+    return doing.do(request, lambda: month_acts.issue_revision(person(request), statement), here)

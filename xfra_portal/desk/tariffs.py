@@ -10,13 +10,11 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
 
-from billing import tariff_book
 from billing.models import Tariff, TariffAssignment, TariffVersion
 from billing.rating import TariffSpan
 from billing.tariffs import check, parse
 from xfra_portal import bill_words, formats
-from xfra_portal.desk import doing
-from xfra_portal.desk.doing import Done
+from xfra_portal.desk import book_acts, doing
 from xfra_portal.desk.doors import page, person, reads, takes_form, writes
 from xfra_portal.desk.forms import TariffForm
 
@@ -40,22 +38,9 @@ def tariffs_page(request: HttpRequest) -> HttpResponse:
 
 
 def _import(request: HttpRequest, form: TariffForm) -> HttpResponse:
-    document, here = form.cleaned_data["document"], reverse("desk-tariffs")
-
-    def act() -> Done:
-        version = tariff_book.add_version(
-            form.cleaned_data["utility"],
-            form.cleaned_data["name"],
-            document,
-            form.cleaned_data["valid_from"],
-            label=str(document.get("label") or "")[:40],
-            note=form.cleaned_data["note"],
-        )
-        words = f"{version.tariff}, version {version.version}, is a draft: nothing is billed by it yet."
-        to = reverse("desk-tariff", args=[version.pk])
-        return Done("tariff_imported", words, to, subject=version.sha256[:12])
-
-    return doing.do(request, act, here)
+    given = form.cleaned_data
+    asked = given["utility"], given["name"], given["document"], given["valid_from"], given["note"]
+    return doing.do(request, lambda: book_acts.import_tariff(*asked), reverse("desk-tariffs"))
 
 
 @reads
@@ -99,10 +84,4 @@ def _price_rows(version: TariffVersion) -> list[dict[str, Any]]:
 def publish(request: HttpRequest, version_id: int) -> HttpResponse:
     version = get_object_or_404(TariffVersion.objects.select_related("tariff"), pk=version_id)
     here = reverse("desk-tariff", args=[version.pk])
-
-    def act() -> Done:
-        tariff_book.publish(version, person(request).party)
-        words = f"{version.tariff}, version {version.version}, is published from {version.valid_from}, and frozen."
-        return Done("tariff_published", words, here, subject=version.sha256[:12])
-
-    return doing.do(request, act, here)
+    return doing.do(request, lambda: book_acts.publish(person(request), version), here)

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import date
+from django.urls import path
 
-from django.urls import path, register_converter
+from xfra_portal.desk import (
+    agreement_pages,
+    bills,
+    converters,  # noqa: F401  (imported for what it does: months in addresses)
+    exceptions,
+    homes,
+    months,
+    payments,
+    statements,
+    tariffs,
+)
 
-from xfra_portal.desk import agreement_pages, bills, exceptions, homes, months, payments, statements, tariffs
-
-
-class MonthConverter:
-    """2026-10"""
-
-    regex = "20[2-9][0-9]-(?:0[1-9]|1[0-2])"
-
-    def to_python(self, value: str) -> date:
-        return date.fromisoformat(f"{value}-01")
-
-    def to_url(self, value: date) -> str:
-        return f"{value:%Y-%m}"
-
-
-register_converter(MonthConverter, "month")
 _MONTH = "billing/months/<month:month>/"
 _STATEMENT = "billing/statements/<int:statement_id>/"
 _HOME = "billing/homes/<uuid:home_id>/"
