@@ -18,11 +18,10 @@ PAGES = {
     "home": ("maya@example.com", ""),
     "electricity": ("maya@example.com", "electricity/?range=7d"),
     "month": ("maya@example.com", "electricity/month/"),
-    "statements": ("maya@example.com", "statements/"),
-    "agreement": ("maya@example.com", "agreement/"),
     "battery": ("maya@example.com", "battery/?range=7d"),
     "fleet": ("operator@example.com", "/fleet/"),
     "node": ("operator@example.com", "/fleet/nodes/xfra-00007/"),
+    "billing": ("billing@example.com", "/billing/"),
 }
 LOOKS = {"phone": (PHONE, "light"), "desktop": (DESKTOP, "dark")}
 
