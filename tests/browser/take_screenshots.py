@@ -22,6 +22,8 @@ PAGES = {
     "agreement": ("maya@example.com", "agreement/"),
     "battery": ("maya@example.com", "battery/?range=7d"),
     "fleet": ("operator@example.com", "/fleet/"),
+    "desk": ("billing@example.com", "/billing/"),
+    "desk-statement": ("billing@example.com", "/billing/statements/1/"),
     "node": ("operator@example.com", "/fleet/nodes/xfra-00007/"),
 }
 LOOKS = {"phone": (PHONE, "light"), "desktop": (DESKTOP, "dark")}
