@@ -157,7 +157,8 @@ def _months(home: Home, today: date) -> list[dict[str, Any]]:
     month, rows = today.replace(day=1), []
     for _ in range(4):
         end = min(closing.month_end(month), today)
-        if end > month:
+        is_older = closing.month_end(month) <= home.created_at.astimezone(home.zone).date()
+        if end > month and not is_older:
             rows.append({"month": month, "known": month_figures.known([home], month, end)[home.pk]})
         month = money.last_day(month).replace(day=1)
     return rows
