@@ -20,7 +20,7 @@ class DoneSerializer(s.Serializer):
     why = s.CharField(allow_blank=True)
 
 
-class WhySerializer(s.Serializer):
+class ReasonSerializer(s.Serializer):
     why = s.CharField(min_length=5, max_length=300, help_text="The reason. It is kept.")
 
 
@@ -88,7 +88,7 @@ class ConcludeSerializer(s.Serializer):
         return attrs
 
 
-class OutcomeSerializer(WhySerializer):
+class OutcomeSerializer(ReasonSerializer):
     outcome = s.ChoiceField(["paid", "failed"])
 
 
@@ -105,7 +105,7 @@ class BillSerializer(s.Serializer):
         return attrs
 
 
-class ReadingAnswerSerializer(WhySerializer):
+class ReadingAnswerSerializer(ReasonSerializer):
     accept = s.BooleanField(help_text="true: the values count as read; false: the stretch is unknown.")
 
 
@@ -137,7 +137,7 @@ class MonthsSerializer(s.Serializer):
     worker_seen_at = s.DateTimeField(allow_null=True, help_text="When a worker was last at work on billing.")
 
 
-class ItemSerializer(s.Serializer):
+class CloseItemSerializer(s.Serializer):
     id = s.IntegerField()
     home = s.UUIDField()
     start = s.DateField()
@@ -152,4 +152,4 @@ class ItemSerializer(s.Serializer):
 class ItemPageSerializer(s.Serializer):
     next = s.URLField(allow_null=True)
     previous = s.URLField(allow_null=True)
-    results = ItemSerializer(many=True)
+    results = CloseItemSerializer(many=True)

@@ -22,12 +22,12 @@ class Corrections(DeskView):
     @desk_operation(
         "desk_correct",
         "Draft a correction of a statement",
-        shapes.WhySerializer,
+        shapes.ReasonSerializer,
         "Rates its days again from all that is known now; `made` is the draft's id. 409 if not a cent would change.",
     )
     def post(self, request: Request, number: int) -> Response:
         statement = get_object_or_404(Statement.objects.issued().select_related("home"), number=number)
-        return self.do(request, shapes.WhySerializer, lambda asked: month_acts.correct(statement, asked["why"]))
+        return self.do(request, shapes.ReasonSerializer, lambda asked: month_acts.correct(statement, asked["why"]))
 
 
 class IssueCorrection(DeskView):
@@ -160,13 +160,13 @@ class BillExplanation(DeskView):
     @desk_operation(
         "desk_bill_explain",
         "Explain why a bill differs",
-        shapes.WhySerializer,
+        shapes.ReasonSerializer,
         "It is compared again; explained, the difference is posted where the operator pays the utility.",
     )
     def post(self, request: Request, bill_id: int) -> Response:
         bill = get_object_or_404(UtilityBill.objects.select_related("home"), pk=bill_id)
         return self.do(
-            request, shapes.WhySerializer, lambda asked: payment_acts.explain_bill(self.person, bill, asked["why"])
+            request, shapes.ReasonSerializer, lambda asked: payment_acts.explain_bill(self.person, bill, asked["why"])
         )
 
 
