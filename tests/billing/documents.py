@@ -50,3 +50,11 @@ def spans(period: Period, first: Tariff, *later: tuple[date, Tariff]) -> Sequenc
     starts = [(period.start, first), *later]
     ends = [start for start, _ in later] + [period.end]
     return [TariffSpan(each, start, end) for (start, each), end in zip(starts, ends, strict=True)]
+
+
+EVENING = {
+    "energyratestructure": [tiers((100, 0.1), 0.2), tiers((100, 0.3), 0.4)],
+    "energyweekdayschedule": hours((0, 0), (12, 1)),
+    "energyweekendschedule": hours((0, 0), (12, 1)),
+}
+FLAT_DEMAND = {"flatdemandstructure": [[{"rate": 10}]], "flatdemandmonths": [0] * 12, "demandwindow": 15}
