@@ -153,7 +153,9 @@ StackFactory = Callable[..., Stack]
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, help="how often something is killed under load (CI: 20, otherwise 4)")
     parser.addoption("--soak-seconds", type=int, default=40, help="how long the soak takes (40; a real one is 600)")
-    parser.addoption("--soak-rate", type=int, default=3000, help="samples per second of the soak (3000)")
+    parser.addoption(
+        "--soak-rate", type=int, default=3000, help="samples per second of the soak (3000; 0: half the most)"
+    )
     outage = "how long the portal is stopped under real agents, and half as long as they push besides (10; really 20)"
     parser.addoption("--outage-seconds", type=int, default=10, help=outage)
     parser.addoption("--otel-seconds", type=int, default=10, help="how long the OpenTelemetry SDK pushes (10)")

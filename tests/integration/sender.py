@@ -14,7 +14,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Self
 
 import cramjam
 
@@ -80,7 +80,7 @@ def value_of(node: int, series: int, tick: int) -> float:
 
 
 @dataclass(slots=True)
-class _Body:
+class Body:
     tick: int
     part: int
     at_ms: int
@@ -95,7 +95,7 @@ class NodeLog:
     hostname: str
     token: str
     labels: list[bytes]
-    waiting: deque[_Body] = field(default_factory=deque)
+    waiting: deque[Body] = field(default_factory=deque)
     acknowledged: dict[int, tuple[int, set[int]]] = field(default_factory=dict)
     """By milliseconds since the epoch: the tick, and its parts that were answered 2xx."""
     newest_ms: int = 0
@@ -120,7 +120,7 @@ class Sender:
         self.slowest_s = 0.0
         self._threads = [threading.Thread(target=self._run, args=(n,), daemon=True) for n in range(_THREADS)]
 
-    def start(self) -> Sender:
+    def start(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self
@@ -176,7 +176,7 @@ class Sender:
                 for i in range(len(SERIES))
                 if PART_OF[i] == part
             )
-            node.waiting.append(_Body(tick, part, at_ms, bytes(cramjam.snappy.compress_raw(message))))
+            node.waiting.append(Body(tick, part, at_ms, bytes(cramjam.snappy.compress_raw(message))))
 
     def _send(self, connection: http.client.HTTPConnection, node: NodeLog) -> bool:
         """Send what waits, oldest first; False after the first body that was not acknowledged."""
@@ -188,13 +188,16 @@ class Sender:
             node.waiting.popleft()
             if status >= 300:
                 continue  # counted as a refusal; a test fails on it
-            _, parts = node.acknowledged.setdefault(body.at_ms, (body.tick, set()))
-            parts.add(body.part)
-            if len(parts) == PARTS:
-                node.newest_ms = body.at_ms
+            self._acknowledge(node, body)
         return True
 
-    def _post(self, connection: http.client.HTTPConnection, node: NodeLog, body: _Body) -> int | None:
+    def _acknowledge(self, node: NodeLog, body: Body) -> None:
+        _, parts = node.acknowledged.setdefault(body.at_ms, (body.tick, set()))
+        parts.add(body.part)
+        if len(parts) == PARTS:
+            node.newest_ms = body.at_ms
+
+    def _post(self, connection: http.client.HTTPConnection, node: NodeLog, body: Body) -> int | None:
         headers = {
             "Authorization": f"Bearer {node.token}",
             "Content-Type": "application/x-protobuf",

@@ -17,8 +17,8 @@ from telemetry.tables import OTHER_TABLE, SAMPLE_TABLES
 from tests.integration.sender import PART_OF, SERIES, Sender, value_of
 from tests.stack import Stack, wait_for
 
-_COLUMNS = {SAMPLE_TABLES[kind]: [column.name for column in columns] for kind, columns in COLUMNS.items()}
-_COLUMNS[OTHER_TABLE] = ["value"]
+COLUMNS_OF = {SAMPLE_TABLES[kind]: [column.name for column in columns] for kind, columns in COLUMNS.items()}
+COLUMNS_OF[OTHER_TABLE] = ["value"]
 SUBJECT = {
     "telemetry_node_sample": "''",
     "telemetry_gpu_sample": "(SELECT uuid FROM homes_gpu WHERE id = subject_id)",
@@ -82,15 +82,21 @@ def assert_streams_are_clean(stack: Stack) -> None:
 def assert_exactly_what_was_acknowledged(stack: Stack, *senders: Sender) -> int:
     """Every acknowledged sample once, nothing else in any column of any table; how many there are."""
     with database(stack) as connection:
-        for table, columns in _COLUMNS.items():
-            cells = f"SELECT coalesce(sum(num_nonnulls({', '.join(columns)})), 0) FROM {table}"  # noqa: S608
-            ((stored,),) = connection.execute(cells).fetchall()
-            assert stored == (sent := _count(table, senders)), f"{table}: {stored} samples stored, {sent} sent"
+        count = assert_as_many(connection, *senders)
         ids = dict(connection.execute("SELECT hostname, id FROM homes_node").fetchall())
         for hostname in {node.hostname for sender in senders for node in sender.nodes}:
-            for table in _COLUMNS:
+            for table in COLUMNS_OF:
                 _compare(connection, table, ids[hostname], hostname, senders)
-    return sum(_count(table, senders) for table in _COLUMNS)
+    return count
+
+
+def assert_as_many(connection: Any, *senders: Sender) -> int:
+    """As many values in each table, in whatever column, as were acknowledged; how many there are in all."""
+    for table, columns in COLUMNS_OF.items():
+        cells = f"SELECT coalesce(sum(num_nonnulls({', '.join(columns)})), 0) FROM {table}"  # noqa: S608
+        ((stored,),) = connection.execute(cells).fetchall()
+        assert stored == (sent := _count(table, senders)), f"{table}: {stored} samples stored, {sent} sent"
+    return sum(_count(table, senders) for table in COLUMNS_OF)
 
 
 def _count(table: str, senders: tuple[Sender, ...]) -> int:

@@ -1,9 +1,10 @@
 """A soak: a steady rate while something at random is killed again and again, and every sample is counted afterwards.
 
-    pytest tests/integration/test_soak.py --soak-seconds 600 --soak-rate 8000
+    pytest tests/integration/test_soak.py --soak-seconds 600 --soak-rate 0
 
-Seconds and samples per second; without options a short one. A kill every 30 s, in a short soak every 10 s: every part
-has its turn in every round, in random order, and of a part it may hit any process.
+Seconds and samples per second, 0 for half of what the same sender reaches flat out; without options a short one. A
+kill every 30 s, in a short soak every 10 s: every part has its turn in every round, in random order, and of a part it
+may hit any process.
 """
 
 from __future__ import annotations
@@ -13,28 +14,39 @@ import random
 import signal
 import time
 from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from tests.integration.bench import Bench, family_of
+from tests.integration.dense import DenseSender, assert_stored
 from tests.integration.figures import Figures
 from tests.integration.flow import finish, wait_flowing
 from tests.integration.sender import SERIES, Sender
+from tests.integration.stored import assert_exactly_what_was_acknowledged, stream_is_empty
+from tests.stack import Stack, wait_for
 
 pytestmark = pytest.mark.stack
 
 LONG_S, KILL_EVERY_S, KILL_EVERY_SHORT_S = 300, 30.0, 10.0
 PARTS = ("beat", "guardian", "postgres", "redis", "web", "worker")  # all but the supervisor
 SEED = 2026
+ONE_INSTANT_A_BODY, FLAT_OUT, MEASURED_S = 10_000, 1e9, 30.0
 CATCH_UP_S = 180.0
 
 
 def test_a_soak_loses_and_repeats_nothing(bench: Bench, pytestconfig: pytest.Config, figures: Figures) -> None:
     seconds, rate = pytestconfig.getoption("--soak-seconds"), pytestconfig.getoption("--soak-rate")
     every = KILL_EVERY_S if seconds >= LONG_S else KILL_EVERY_SHORT_S
+    most = 0.0
+    if not rate:
+        most = _most(bench)
+        rate = most / 2
     bench.start_over()
     chance, killed, left = random.Random(SEED), Counter[str](), list[str]()
-    sender = Sender(bench.stack.url, bench.tokens, interval_s=len(bench.tokens) * len(SERIES) / rate).start()
+    sender, compare = _sender(bench, rate)
+    sender.start()
     try:
         wait_flowing(bench, sender)
         began = time.monotonic()
@@ -48,14 +60,38 @@ def test_a_soak_loses_and_repeats_nothing(bench: Bench, pytestconfig: pytest.Con
         time.sleep(max(0.0, began + seconds - time.monotonic()))
         wait_flowing(bench, sender)
         took = time.monotonic() - began
-        count = finish(bench, sender, CATCH_UP_S)
+        count = finish(bench, sender, CATCH_UP_S, compare)
     finally:
         sender.abandon()
     bench.stack.wait_ready(60)
     assert killed.total() == int(seconds / every) - 1 > 0
     line = f"{count:,} samples in {took:.0f} s ({count / took:,.0f}/s) acknowledged and stored once;"
     line += f" killed {dict(killed)}; answers {dict(sender.outcomes)}"
+    line += f"; flat out the sender reached {most:,.0f}/s" if most else ""
     figures.note("soak", line, {"samples": count, "seconds": took, "killed": dict(killed)})
+
+
+def _sender(bench: Bench, rate: float) -> tuple[Sender, Callable[[Stack, Any], int]]:
+    """One for this rate, and how what it sent is compared."""
+    if rate > ONE_INSTANT_A_BODY:
+        return DenseSender(bench.stack.url, bench.tokens, rate), assert_stored
+    interval_s = len(bench.tokens) * len(SERIES) / rate
+    return Sender(bench.stack.url, bench.tokens, interval_s), assert_exactly_what_was_acknowledged
+
+
+def _most(bench: Bench) -> float:
+    """Samples a second until all are stored, of a sender that sends as fast as it can."""
+    bench.start_over()
+    sender = DenseSender(bench.stack.url, bench.tokens, FLAT_OUT).start()
+    try:
+        wait_flowing(bench, sender)
+        before, began = sender.samples, time.monotonic()
+        time.sleep(MEASURED_S)
+        sender.stop(CATCH_UP_S)
+        wait_for(lambda: stream_is_empty(bench.stack), CATCH_UP_S, "the stream to be empty")
+        return (sender.samples - before) / (time.monotonic() - began)
+    finally:
+        sender.abandon()
 
 
 def _kill(bench: Bench, part: str, chance: random.Random) -> None:

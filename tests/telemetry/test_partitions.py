@@ -22,7 +22,9 @@ RAW = [*SAMPLE_TABLES.values(), OTHER_TABLE]
 
 @pytest.fixture(autouse=True)
 def _system(db: None) -> Iterator[None]:
+    """Without the partitions of long ago that tests which commit may have left."""
     with acting_as_system():
+        partitions.drop_expired(NOW)
         yield
 
 
