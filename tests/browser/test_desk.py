@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import DESKTOP, PHONE, Enter, Visit
-from tests.stack import Stack
+from tests.stack import Stack, StackFactory
 
 pytestmark = [pytest.mark.browser, pytest.mark.stack]
 
@@ -21,6 +22,14 @@ HOME = "Simulated home 4"
 """The one that the demo leaves without an agreement."""
 TOLD = 60_000
 """Milliseconds for a worker to get to it, on a busy machine."""
+
+
+@pytest.fixture(scope="module")
+def portal(stack: StackFactory) -> Iterator[Stack]:
+    """One of its own: the clerk changes what other pages' tests count on."""
+    made = stack(homes=4, days=3, fresh=True)
+    yield made
+    made.stop()
 
 
 def _last_month() -> date:
