@@ -6,6 +6,7 @@
 PYTHON ?= python3
 BOOTSTRAP = $(PYTHON) -I xfra_portal/local/bootstrap.py
 BIN = .venv/bin
+PYTEST = $(BIN)/python -m pytest
 
 .PHONY: run test lint bench clean requirements environment environment-dev
 
@@ -14,12 +15,14 @@ run: environment
 
 test: environment-dev
 ifneq ($(strip $(ARGS)),)
-	@exec $(BIN)/python -m pytest $(ARGS)
+	@exec $(PYTEST) $(ARGS)
 else
-	@echo "tests of parts, several at a time"
-	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not stack and not browser"
-	@echo "tests of the whole, one at a time: they time it, and kill it"
-	@exec $(BIN)/python -m pytest -m "stack or browser"
+	@echo "tests of parts, three at a time"
+	@$(PYTEST) -n 3 --dist loadfile -m "not stack and not browser and not alone"
+	@echo "tests of the whole, two at a time"
+	@$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder -m "stack or browser"
+	@echo "what is measured, alone"
+	@exec $(PYTEST) -m alone
 endif
 
 lint: environment-dev

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from tests.integration.bench import Bench
-from tests.integration.figures import Figures
 
 BENCH_NODES = 20
-_figures = Figures()
 
 
 @pytest.fixture(scope="session")
@@ -28,16 +25,3 @@ def bench() -> Iterator[Bench]:
     made = Bench(BENCH_NODES)
     yield made
     made.close()
-
-
-@pytest.fixture(scope="session")
-def figures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Figures]:
-    yield _figures
-    _figures.write(tmp_path_factory.getbasetemp() / "figures.json")
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    if _figures.lines:
-        terminalreporter.section("measured, not asserted")
-        for line in _figures.lines:
-            terminalreporter.line(line)

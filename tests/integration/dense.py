@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from math import inf
 from typing import Any, Final
 
 import cramjam
@@ -27,7 +28,9 @@ _IS_COUNTER: Final = np.array([series.is_counter for series in SERIES])
 
 
 class DenseSender(Sender):
-    """Some `rate` samples a second, or fewer where sender and portal cannot do more."""
+    """On average `rate` samples a second: what it could not send while the portal was away, it sends afterwards."""
+
+    makes_up_s = inf
 
     def __init__(self, url: str, tokens: Mapping[str, str], rate: float) -> None:
         super().__init__(url, tokens, interval_s=len(tokens) * len(SERIES) * _INSTANTS / rate)
@@ -42,9 +45,9 @@ class DenseSender(Sender):
             node.waiting.append(Body(int(at_ms[0]), part, int(at_ms[-1]), data))
 
     def _instants(self, node: NodeLog) -> npt.NDArray[np.int64]:
-        """As many as a body holds, since the last one: no two of a node are the same."""
+        """As many as a body holds, spread over the time since the last one: no two of a node are the same."""
         first, now = self._made_ms[node.number] + 1, time.time_ns() // 1_000_000
-        step = max(1, min(int(self._interval_s * 1000), now - first) // _INSTANTS)
+        step = max(1, (now - first) // _INSTANTS)
         at_ms = first + np.arange(_INSTANTS, dtype=np.int64) * step
         self._made_ms[node.number] = int(at_ms[-1])
         return at_ms
@@ -85,26 +88,44 @@ def assert_stored(stack: Stack, sender: DenseSender) -> int:
         count = assert_as_many(connection, sender)
         ids = dict(connection.execute("SELECT hostname, id FROM homes_node").fetchall())
         for node in sender.nodes:
-            for part in range(PARTS):
-                instants = [at_ms for at_ms, (_, parts) in node.acknowledged.items() if part in parts]
-                for index in _INDICES[part].tolist():
-                    found = _summary(connection, ids[node.hostname], node, index, sender.began_ms)
-                    assert found == (len(instants), sum(instants), 0), f"{node.hostname} {SERIES[index]}"
+            instants = _instants_of_parts(node)
+            for subject in sorted({(series.table, series.subject) for series in SERIES}):
+                indices = [i for i, series in enumerate(SERIES) if (series.table, series.subject) == subject]
+                found = _summaries(connection, ids[node.hostname], node, indices, sender.began_ms)
+                assert found == [(*instants[PART_OF[i]], 0) for i in indices], f"{node.hostname} {subject}"
     return count
 
 
-def _summary(connection: Any, node_id: int, node: NodeLog, index: int, began_ms: int) -> tuple[int, int, int]:
-    """Of one series: how many samples, the sum of their instants, and how many have another value than was sent."""
-    series = SERIES[index]
-    tick = f"(ms - {began_ms})"
-    expected = f"({tick} * 7 + {index * 3 + node.number}) %% 199 + 1"
-    if series.is_counter:
-        expected = f"{tick}::float8 * 1000.25::float8 + {index * 1e7!r}::float8 + {node.number * 1e9!r}::float8"
-        expected += " + 0.1::float8"
-    ((count, total, wrong),) = connection.execute(
-        f"SELECT count(*), coalesce(sum(ms), 0)::bigint, count(*) FILTER (WHERE value <> {expected})"  # noqa: S608
-        f" FROM (SELECT (extract(epoch FROM at) * 1000)::bigint AS ms, {series.column} AS value FROM {series.table}"
-        f" WHERE node_id = %s AND {SUBJECT[series.table]} = %s AND {series.column} IS NOT NULL) s",
-        [node_id, series.subject.replace("@", node.hostname)],
+def _instants_of_parts(node: NodeLog) -> list[tuple[int, int]]:
+    """For each part of a scrape: of how many instants it was acknowledged, and their sum in ms."""
+    found = []
+    for part in range(PARTS):
+        instants = [at_ms for at_ms, (_, parts) in node.acknowledged.items() if part in parts]
+        found.append((len(instants), sum(instants)))
+    return found
+
+
+def _summaries(
+    connection: Any, node_id: int, node: NodeLog, indices: list[int], began_ms: int
+) -> list[tuple[int, int, int]]:
+    """Of series of one subject: how many samples, the sum of their instants, and how many were not sent so."""
+    table, subject = SERIES[indices[0]].table, SERIES[indices[0]].subject.replace("@", node.hostname)
+    aggregates = ", ".join(_aggregates(node, index, began_ms) for index in indices)
+    (row,) = connection.execute(
+        f"SELECT {aggregates} FROM (SELECT *, (extract(epoch FROM at) * 1000)::bigint AS ms FROM {table}"  # noqa: S608
+        f" WHERE node_id = %s AND {SUBJECT[table]} = %s) s",
+        [node_id, subject],
     ).fetchall()
-    return count, total, wrong
+    return [tuple(row[i : i + 3]) for i in range(0, len(row), 3)]
+
+
+def _aggregates(node: NodeLog, index: int, began_ms: int) -> str:
+    column, tick = SERIES[index].column, f"(ms - {began_ms})"
+    sent = f"({tick} * 7 + {index * 3 + node.number}) %% 199 + 1"
+    if SERIES[index].is_counter:
+        sent = (
+            f"{tick}::float8 * 1000.25::float8 + {index * 1e7!r}::float8 + {node.number * 1e9!r}::float8 + 0.1::float8"
+        )
+    is_there = f"FILTER (WHERE {column} IS NOT NULL)"
+    total = f"coalesce(sum(ms) {is_there}, 0)::bigint"
+    return f"count({column}), {total}, count(*) FILTER (WHERE {column} <> {sent})"

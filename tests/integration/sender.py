@@ -106,6 +106,9 @@ class NodeLog:
 class Sender:
     """Sends for all nodes from a few threads. `stop` returns when everything that was made is acknowledged."""
 
+    makes_up_s = 0.5
+    """How much of the time in which nothing could be sent is made up for: more would give an instant two bodies."""
+
     def __init__(self, url: str, tokens: Mapping[str, str], interval_s: float = 0.5) -> None:
         host, _, port = url.removeprefix("http://").partition(":")
         self._address = (host, int(port))
@@ -131,9 +134,8 @@ class Sender:
         until = time.monotonic() + seconds
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
-        left = sum(len(node.waiting) for node in self.nodes)
         self._is_over.set()
-        assert not left, f"{left} bodies: {_STOPPED}; outcomes {dict(self.outcomes)}"
+        assert not self.behind, f"{self.behind} bodies: {_STOPPED}; outcomes {dict(self.outcomes)}"
 
     def abandon(self) -> None:
         """End the threads without waiting, after a failure."""
@@ -145,10 +147,16 @@ class Sender:
         return all(node.newest_ms > at_ms for node in self.nodes)
 
     @property
+    def behind(self) -> int:
+        """How many bodies were made and are not acknowledged."""
+        return sum(len(node.waiting) for node in self.nodes)
+
+    @property
     def samples(self) -> int:
         """How many were acknowledged."""
         sizes = Counter(PART_OF)
-        return sum(sizes[part] for node in self.nodes for _, parts in node.acknowledged.values() for part in parts)
+        logs = [list(node.acknowledged.values()) for node in self.nodes]  # copies: the threads go on
+        return sum(sizes[part] for log in logs for _, parts in log for part in tuple(parts))
 
     def _run(self, first: int) -> None:
         mine = self.nodes[first::_THREADS]
@@ -156,7 +164,7 @@ class Sender:
         due = time.monotonic() + first * self._interval_s / _THREADS
         while not self._is_over.is_set():
             if self._is_making and time.monotonic() >= due:
-                due = max(due + self._interval_s, time.monotonic() - self._interval_s)
+                due = max(due + self._interval_s, time.monotonic() - self.makes_up_s)
                 for node in mine:
                     self._make(node)
             elif not self._is_making and not any(node.waiting for node in mine):

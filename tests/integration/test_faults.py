@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 import httpx
 import pytest
 
+from tests.figures import Figures, spread
 from tests.integration.bench import Bench, family_of, freeze, thaw
-from tests.integration.figures import Figures, spread
 from tests.integration.flow import finish, now_ms, wait_flowing
 from tests.integration.sender import Sender
 from tests.integration.stored import stream_is_empty, wait_stored
@@ -108,7 +108,7 @@ def test_while_postgres_is_away_the_door_buffers_and_pages_say_so(
     stored = _seconds_until_stored(bench, sender)
     line = f"503 after {spread(pages)} pages; {accepted} bodies accepted meanwhile, the slowest answer of the door took"
     line += f" {sender.slowest_s:.1f} s; stored again {stored:.1f} s after it was back"
-    figures.note(f"Postgres {how}", line, {"pages": pages, "door": sender.slowest_s, "stored": stored})
+    figures.note(f"Postgres {how}", line)
     bench.stack.wait_ready(60)
     finish(bench, sender)
 
@@ -120,7 +120,7 @@ def test_a_stopped_worker_costs_nothing_but_time(bench: Bench, sender: Sender, f
         assert sender.all_newer_than(at_ms)
         assert not stream_is_empty(bench.stack)
     stored = _seconds_until_stored(bench, sender)
-    figures.note("worker frozen", f"stored again {stored:.1f} s after it went on", stored)
+    figures.note("worker frozen", f"stored again {stored:.1f} s after it went on")
     finish(bench, sender)
 
 
@@ -145,7 +145,7 @@ def test_sigterm_under_load_loses_nothing_and_takes_less_than_30_seconds(
     bench.restart()
     started = time.monotonic() - began - stopped
     line = f"stopped in {stopped:.1f} s, ready again after another {started:.1f} s"
-    figures.note("SIGTERM under load", line, {"stopped": stopped, "started": started})
+    figures.note("SIGTERM under load", line)
     assert stopped < 30
     wait_stored(bench.stack, sender, now_ms(), 60)
     finish(bench, sender)

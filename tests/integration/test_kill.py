@@ -10,8 +10,8 @@ import time
 
 import pytest
 
+from tests.figures import Figures, spread
 from tests.integration.bench import Bench
-from tests.integration.figures import Figures, spread
 from tests.integration.flow import finish, now_ms, wait_flowing
 from tests.integration.sender import Sender
 from tests.integration.stored import wait_stored
@@ -57,9 +57,9 @@ def _kill(bench: Bench, sender: Sender, part: str, chance: random.Random) -> Rec
 
 def _note(figures: Figures, recoveries: list[Recovery], sender: Sender, count: int) -> None:
     line = f"{count:,} samples acknowledged and stored; answers {dict(sender.outcomes)}"
-    figures.note("kill -9", line, {"samples": count, "recoveries": recoveries})
+    figures.note("kill -9", line)
     for part in PARTS:
         of_part = [found for found in recoveries if found["part"] == part]
         for name in ("restarted", "acknowledged", "stored", "ready"):
             seconds = [float(found[name]) for found in of_part]
-            figures.lines.append(f"  {part:9} {name:13} {spread(seconds)}")
+            figures.note(f"kill -9, {part}, {name}", spread(seconds))

@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.integration.figures import Figures, spread
+from tests.figures import Figures, spread
 from tests.integration.prometheus import Agent
 from tests.stack import Stack, StackFactory
 
-pytestmark = [pytest.mark.stack, pytest.mark.prometheus, pytest.mark.browser]
+pytestmark = [pytest.mark.alone, pytest.mark.prometheus]
 
 VALUES = 50
 BROKEN_S = 10.0
@@ -108,7 +108,7 @@ def test_from_scrape_to_screen(
         agent.stop()
     delays = _delays(exporter, shown)
     assert len(delays) == VALUES
-    figures.note("scrape to screen", spread(delays), [round(delay, 3) for delay in delays])
+    figures.note("scrape to screen", spread(delays))
     assert max(delays) < BROKEN_S, _evidence(agent, portal)
 
 

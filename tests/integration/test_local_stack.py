@@ -8,8 +8,8 @@ import time
 import httpx
 import pytest
 
+from tests.figures import Figures
 from tests.integration.bench import Bench, family_of
-from tests.integration.figures import Figures
 from tests.stack import Stack, StackFactory, assert_all_gone
 
 pytestmark = pytest.mark.stack
@@ -25,7 +25,7 @@ def test_ctrl_c_leaves_no_process_and_a_second_start_keeps_the_data(bench: Bench
     assert_all_gone(before)
     bench.restart()
     seconds = time.monotonic() - began - stopped
-    figures.note("second start", f"stopped in {stopped:.1f} s, ready {seconds:.1f} s after the start", seconds)
+    figures.note("second start", f"stopped in {stopped:.1f} s, ready {seconds:.1f} s after the start")
     with pytest.raises(AssertionError, match="a node of that name exists"):
         bench.manage("provision_node", "--count", "1", "--json", str(file))
     assert bench.stack.is_ready()

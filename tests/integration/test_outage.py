@@ -18,8 +18,8 @@ import pytest
 
 from telemetry.simulator.program import Options, Program
 from telemetry.simulator.serve import MetricsServer, Served
+from tests.figures import Figures
 from tests.integration.bench import Bench
-from tests.integration.figures import Figures
 from tests.integration.flow import now_ms
 from tests.integration.prometheus import Agent, VmAgent
 from tests.integration.scrapes import Values, compare, failed_scrapes, pair, read_tables
@@ -127,4 +127,4 @@ def test_no_sample_is_missing_after_an_outage(
         during = sum(stopped_ms < served.at_ms < stopped_ms + seconds * 1000 for served, _ in pairs)
         assert during > 0
         line = f"{samples:,} samples of {len(pairs)} scrapes stored as served, {during} scrapes while it was stopped"
-        figures.note(f"outage of {seconds} s, {node.name}", line, samples)
+        figures.note(f"outage of {seconds} s, {node.name}", line)

@@ -20,8 +20,8 @@ from telemetry.catalogue import COLUMNS, Kind
 from telemetry.simulator.profiles import Generation
 from telemetry.simulator.program import Options, Program
 from telemetry.simulator.serve import MetricsServer, Served
+from tests.figures import Figures
 from tests.integration.api import get, sign_in
-from tests.integration.figures import Figures
 from tests.integration.prometheus import Agent
 from tests.integration.scrapes import Values, compare, failed_scrapes, pair, parse
 from tests.integration.stored import database
@@ -131,7 +131,7 @@ def test_what_the_exporter_served_is_what_the_api_gives_back(
             pairs = pair(node.served, read_back(client, node), _failed(portal, node))
             assert len(pairs) >= SCRAPES - 5
             samples = sum(compare(served, values) for served, values in pairs)
-            figures.note(f"Prometheus, {node.generation}", f"{len(pairs)} scrapes, {samples} samples equal", samples)
+            figures.note(f"Prometheus, {node.generation}", f"{len(pairs)} scrapes, {samples} samples equal")
 
 
 def test_both_generations_mean_the_same(portal: Stack, nodes: list[Node]) -> None:

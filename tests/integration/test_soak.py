@@ -1,6 +1,6 @@
 """A soak: a steady rate while something at random is killed again and again, and every sample is counted afterwards.
 
-    pytest tests/integration/test_soak.py --soak-seconds 600 --soak-rate 0
+    pytest tests/integration/test_soak.py --soak-seconds 600 --soak-rate 0 --log-cli-level=info
 
 Seconds and samples per second, 0 for half of what the same sender reaches flat out; without options a short one. A
 kill every 30 s, in a short soak every 10 s: every part has its turn in every round, in random order, and of a part it
@@ -9,6 +9,7 @@ may hit any process.
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import signal
@@ -19,15 +20,17 @@ from typing import Any
 
 import pytest
 
+from tests.figures import Figures
 from tests.integration.bench import Bench, family_of
 from tests.integration.dense import DenseSender, assert_stored
-from tests.integration.figures import Figures
 from tests.integration.flow import finish, wait_flowing
 from tests.integration.sender import SERIES, Sender
 from tests.integration.stored import assert_exactly_what_was_acknowledged, stream_is_empty
 from tests.stack import Stack, wait_for
 
 pytestmark = pytest.mark.stack
+
+log = logging.getLogger(__name__)
 
 LONG_S, KILL_EVERY_S, KILL_EVERY_SHORT_S = 300, 30.0, 10.0
 PARTS = ("beat", "guardian", "postgres", "redis", "web", "worker")  # all but the supervisor
@@ -55,6 +58,8 @@ def test_a_soak_loses_and_repeats_nothing(bench: Bench, pytestconfig: pytest.Con
             if not left:
                 left = chance.sample(PARTS, len(PARTS))
             part = left.pop()
+            done = f"{sender.samples:,} samples are acknowledged, {sender.behind} bodies wait"
+            log.info("after %.0f s %s; now %s is killed", turn * every, done, part)
             _kill(bench, part, chance)
             killed[part] += 1
         time.sleep(max(0.0, began + seconds - time.monotonic()))
@@ -68,7 +73,7 @@ def test_a_soak_loses_and_repeats_nothing(bench: Bench, pytestconfig: pytest.Con
     line = f"{count:,} samples in {took:.0f} s ({count / took:,.0f}/s) acknowledged and stored once;"
     line += f" killed {dict(killed)}; answers {dict(sender.outcomes)}"
     line += f"; flat out the sender reached {most:,.0f}/s" if most else ""
-    figures.note("soak", line, {"samples": count, "seconds": took, "killed": dict(killed)})
+    figures.note("soak", line)
 
 
 def _sender(bench: Bench, rate: float) -> tuple[Sender, Callable[[Stack, Any], int]]:
