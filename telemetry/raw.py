@@ -59,6 +59,14 @@ def _read_rows(
     return _copy(query, arguments, columns)
 
 
+def count(node_ids: Sequence[int], start: float, end: float) -> int:
+    """How many rows of all kinds these nodes have in [start, end), Unix seconds, besides those that were sealed."""
+    where, arguments = _WHERE, [list(node_ids), _instant(start), _instant(end)]
+    tables = [f"(SELECT count(*) FROM {table} WHERE {where})" for table in SAMPLE_TABLES.values()]  # noqa: S608
+    ((found,),) = copying.fetch(f"SELECT {' + '.join(tables)}", arguments * len(tables))
+    return int(found)
+
+
 def take(kind: Kind, node_id: int, columns: Sequence[Column], start: float, end: float) -> RawRows:
     """Remove the rows of a node in [start, end) that are not sealed, and return them. In the caller's transaction."""
     arguments = [[node_id], _instant(start), _instant(end)]

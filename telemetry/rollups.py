@@ -8,7 +8,7 @@ it twice changes nothing. One writer at a time per node, by advisory lock.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -24,6 +24,8 @@ from telemetry.tables import FLEET_BLOCK
 from telemetry.windows import Ints, Window
 
 NODES_AT_ONCE: Final = 32
+ROWS_AT_ONCE: Final = 400_000
+"""An hour of as many nodes at 5 s; about 300 MB while they are worked on."""
 SHORT_LOOKBACK_SECONDS: Final = 45
 """Usually far enough to find a counter's previous value; where it is not, the whole LOOKBACK_SECONDS are read."""
 
@@ -101,6 +103,25 @@ def recompute(node_ids: Sequence[int], start: int, end: int) -> None:
     """Recompute every bucket of these nodes that overlaps [start, end), Unix seconds, from raw samples."""
     first = start - start % 60
     last = end + (-end) % 60 + LOOKBACK_SECONDS  # later buckets may take their counters' increase from here
+    for some, begin, until in _pieces(node_ids, first, last):
+        _recompute(some, begin, until)
+
+
+def _pieces(node_ids: Sequence[int], first: int, last: int) -> Iterator[tuple[Sequence[int], int, int]]:
+    """(nodes, first, last) of about ROWS_AT_ONCE raw rows each: fewer nodes at once, and then fewer minutes.
+
+    Many hours that waited, or a sender that is very dense, must not take memory in proportion.
+    """
+    each = -(-raw.count(node_ids, first, last) // len(node_ids))
+    together = max(1, ROWS_AT_ONCE // max(1, each))
+    minutes = max(1, (last - first) // 60 * ROWS_AT_ONCE // max(ROWS_AT_ONCE, each))
+    for i in range(0, len(node_ids), together):
+        for begin in range(first, last, minutes * 60):
+            yield node_ids[i : i + together], begin, min(last, begin + minutes * 60)
+
+
+def _recompute(node_ids: Sequence[int], first: int, last: int) -> None:
+    """Recompute the buckets of [first, last), which are whole minutes."""
     hours = {}
     for kind in Kind:
         found = _read(kind, node_ids, first, last)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from unittest import mock
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -117,10 +118,38 @@ def test_whatever_the_order_of_arrival(arrivals: list[list[tuple[str, int, float
     assert_same_rollups(step_by_step, from_scratch)
     rollups.recompute([node.pk], START, START + 1)
     assert_same_rollups(rolled(node), from_scratch)
+    with mock.patch.object(rollups, "ROWS_AT_ONCE", 3):
+        recompute_everything(node)
+    assert_same_rollups(rolled(node), from_scratch)
     cells = {(what, second) for body in arrivals for what, second, _ in body}
     for resolution in ROLLUP_TABLES:
         counted = sum(bucket["count"] for key, bucket in from_scratch.items() if key[0] == resolution)
         assert counted == len(cells), f"every sample in one bucket of {resolution} s"
+
+
+@pytest.mark.parametrize(("rows", "piece"), [(1, (1, 60)), (4, (1, 360)), (9, (1, 720)), (16, (2, 720))])
+def test_many_rows_are_taken_piece_by_piece(
+    make_node: MakeNode, rows: int, piece: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fewer nodes at once, then fewer minutes; the registers of a piece go on from those before it."""
+    nodes = [make_node()[0] for _ in range(3)]
+    for node in nodes:
+        register(node, {second: float(second * node.pk) for second in range(0, 400, 50)})
+    rollups.roll_up_dirty()
+    whole = [rolled(node) for node in nodes]
+    assert all(whole)
+    recompute, pieces = rollups._recompute, []
+
+    def watch(node_ids: Sequence[int], first: int, last: int) -> None:
+        pieces.append((len(node_ids), last - first))
+        recompute(node_ids, first, last)
+
+    monkeypatch.setattr(rollups, "_recompute", watch)
+    monkeypatch.setattr(rollups, "ROWS_AT_ONCE", rows)
+    rollups.recompute([node.pk for node in nodes], START, START + 400)
+    assert max(pieces) == piece
+    assert sum(nodes * seconds for nodes, seconds in pieces) == 3 * 720
+    assert [rolled(node) for node in nodes] == whole
 
 
 def register(node: Node, readings: dict[int, float]) -> None:
