@@ -19,7 +19,7 @@ from tests.integration.sender import PART_OF, PARTS, SERIES, Body, NodeLog, Send
 from tests.integration.stored import SUBJECT, assert_as_many, database
 from tests.stack import Stack
 
-_INSTANTS: Final = 50
+_INSTANTS: Final = 10
 _SAMPLE_BYTES: Final = 18
 _VARINT_BYTES: Final = 6
 """Of milliseconds since the epoch, until 2109."""

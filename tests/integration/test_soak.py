@@ -15,7 +15,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -37,21 +37,33 @@ PARTS = ("beat", "guardian", "postgres", "redis", "web", "worker")  # all but th
 SEED = 2026
 ONE_INSTANT_A_BODY, FLAT_OUT, MEASURED_S = 10_000, 1e9, 30.0
 CATCH_UP_S = 180.0
+DENSE_NODES = 200
 
 
-def test_a_soak_loses_and_repeats_nothing(bench: Bench, pytestconfig: pytest.Config, figures: Figures) -> None:
+@pytest.fixture
+def portal(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Iterator[Bench]:
+    """A fleet that such a rate could come from: ten instants a second of each of 200 nodes, not 100 of each of 20."""
+    if 0 < pytestconfig.getoption("--soak-rate") <= ONE_INSTANT_A_BODY:
+        yield request.getfixturevalue("bench")
+        return
+    made = Bench(DENSE_NODES)
+    yield made
+    made.close()
+
+
+def test_a_soak_loses_and_repeats_nothing(portal: Bench, pytestconfig: pytest.Config, figures: Figures) -> None:
     seconds, rate = pytestconfig.getoption("--soak-seconds"), pytestconfig.getoption("--soak-rate")
     every = KILL_EVERY_S if seconds >= LONG_S else KILL_EVERY_SHORT_S
     most = 0.0
     if not rate:
-        most = _most(bench)
+        most = _most(portal)
         rate = most / 2
-    bench.start_over()
+    portal.start_over()
     chance, killed, left = random.Random(SEED), Counter[str](), list[str]()
-    sender, compare = _sender(bench, rate)
+    sender, compare = _sender(portal, rate)
     sender.start()
     try:
-        wait_flowing(bench, sender)
+        wait_flowing(portal, sender)
         began = time.monotonic()
         for turn in range(1, int(seconds / every)):
             time.sleep(max(0.0, began + turn * every - time.monotonic()))
@@ -60,15 +72,15 @@ def test_a_soak_loses_and_repeats_nothing(bench: Bench, pytestconfig: pytest.Con
             part = left.pop()
             done = f"{sender.samples:,} samples are acknowledged, {sender.behind} bodies wait"
             log.info("after %.0f s %s; now %s is killed", turn * every, done, part)
-            _kill(bench, part, chance)
+            _kill(portal, part, chance)
             killed[part] += 1
         time.sleep(max(0.0, began + seconds - time.monotonic()))
-        wait_flowing(bench, sender)
+        wait_flowing(portal, sender)
         took = time.monotonic() - began
-        count = finish(bench, sender, CATCH_UP_S, compare)
+        count = finish(portal, sender, CATCH_UP_S, compare)
     finally:
         sender.abandon()
-    bench.stack.wait_ready(60)
+    portal.stack.wait_ready(60)
     assert killed.total() == int(seconds / every) - 1 > 0
     line = f"{count:,} samples in {took:.0f} s ({count / took:,.0f}/s) acknowledged and stored once;"
     line += f" killed {dict(killed)}; answers {dict(sender.outcomes)}"
