@@ -150,7 +150,7 @@ def test_a_silent_node_s_figures_are_told_as_those_of_then(cast: Cast) -> None:
         rollups.roll_up_dirty()
     text = read(cast)
     assert "When last heard: 12.1 kW of AI work" in text
-    assert "of backup when last heard" in text and "as of 5 hours ago" in text
+    assert "of backup when last heard" in text and "measured 5 hours ago" in text
     assert "We have not heard from your node for 5 hours" in text
 
 

@@ -85,8 +85,7 @@ function loseTouch() {
   const story = document.querySelector('[data-retold="story"]');
   if (!story || !state.node.as_of || isFresh(state.node.as_of)) return;
   const words = document.querySelector("template[data-out-of-touch]").content.cloneNode(true);
-  const clock = { weekday: "long", hour: "numeric", minute: "2-digit", timeZone: page.dataset.zone };
-  words.querySelector("[data-since]").textContent = new Intl.DateTimeFormat("en-US", clock).format(new Date(state.node.as_of));
+  words.querySelector("[data-since]").textContent = format.clock(state.node.as_of, page.dataset.zone, "long");
   story.dataset.state = "unknown";
   story.replaceChildren(words);
 }
