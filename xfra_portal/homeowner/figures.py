@@ -145,6 +145,7 @@ def story(home: Home, latest: NodeLatest, now: datetime) -> Said:
         outdoor_celsius=latest.value("outdoor_celsius"),
         busiest_circuit=busiest_now(latest),
         silent_seconds=(now - latest.heard_at).total_seconds() if latest.heard_at else None,
+        is_alarming=any((latest.value(column) or 0) > 0 for column in ("coolant_leak", "enclosure_open")),
     )
     return Said(status.state, wording.tell(status.state, status.cause, facts))
 

@@ -58,7 +58,7 @@ function retellIfDue(cases) {
   const isQuiet = cases.heard === "before" || (state.node.as_of !== null && !isFresh(state.node.as_of));
   const lasts = isQuiet || cases.grid === "down" || cases.internet === "down";
   const before = about;
-  about = JSON.stringify([state.node.state, state.node.cause, cases.grid, cases.internet, isQuiet]);
+  about = JSON.stringify([state.node.state, state.node.cause, isQuiet, ...["grid", "internet", "leak", "cabinet"].map((name) => cases[name])]);
   const hasChanged = before !== null && before !== about;
   if (!hasChanged && !(lasts && Date.now() - retoldAt >= MINUTE_MS)) return;
   retoldAt = Date.now();
