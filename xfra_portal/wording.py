@@ -106,6 +106,11 @@ def _missing(state: State, cause: Cause, facts: Facts) -> Story:
             "We have not heard from your node yet.",
             "It will appear here within a minute of its first connection. Your home's power does not depend on it.",
         )
+    if cause is Cause.NOT_JUDGED:
+        return Story(
+            "We cannot say how your node is right now.",
+            "Our own systems are behind; that says nothing about your node. Your home's power does not depend on it.",
+        )
     if cause is Cause.NO_GPUS:
         return Story(
             "Your node is not working.",
