@@ -8,15 +8,36 @@ export class Grid {
   constructor(canvas, cells, onFocus, onOpen) {
     Object.assign(this, { canvas, cells, onFocus, onOpen, at: -1 });
     this.context = canvas.getContext("2d");
-    new ResizeObserver(() => this.resize()).observe(canvas.parentElement);
+    this.size = new ResizeObserver(() => this.resize());
+    this.size.observe(canvas.parentElement);
+    this.over = new AbortController();
+    const { signal } = this.over;
     canvas.addEventListener("keydown", (event) => this.key(event));
     canvas.addEventListener("focus", () => this.move(Math.max(0, this.at)));
     canvas.addEventListener("blur", () => this.draw());
     canvas.addEventListener("pointermove", (event) => this.point(event));
     canvas.addEventListener("click", (event) => { this.point(event); if (this.hover >= 0) this.onOpen(this.cells[this.hover]); });
-    addEventListener("themechange", () => this.draw());
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
+    addEventListener("themechange", () => this.draw(), { signal });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw(), { signal });
     this.resize();
+  }
+
+  // Its canvas is not on the page any more.
+  leave() {
+    this.size.disconnect();
+    this.over.abort();
+  }
+
+  // The node under the keyboard, if this grid has the focus.
+  get current() {
+    return document.activeElement === this.canvas ? this.cells[this.at] : undefined;
+  }
+
+  focusOn(node) {
+    const at = this.cells.findIndex((cell) => cell.node === node);
+    if (at < 0) return;
+    this.at = at;
+    this.canvas.focus({ preventScroll: true });
   }
 
   resize() {
