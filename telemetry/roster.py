@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Exists, OuterRef, Value
+from django.db.models import Value
 from django.db.models.functions import Coalesce
 
 from homes.models import Gpu, Node, User, WorkOrder
@@ -30,26 +30,18 @@ class Listed(NamedTuple):
     isp: str
     firmware: str
     in_service_since: datetime | None
-    has_open_order: bool
-
-    @property
-    def visit(self) -> Visit:
-        if self.in_service_since:
-            return Visit.THERE
-        return Visit.OPEN if self.has_open_order else Visit.NONE
 
 
 _FIELDS: Final = (
     *("pk", "hostname", "expected_gpus", "home__site_group", "home__feeder", "provider", "firmware"),
-    *("in_service_since", "has_open_order"),
+    "in_service_since",
 )
 
 
 def read(user: User | AnonymousUser) -> list[Listed]:
     """In order of hostname."""
     nodes = Node.objects.visible_to(user).order_by("hostname")
-    open_orders = WorkOrder.objects.filter(node=OuterRef("pk"), closed_at__isnull=True)
-    named = nodes.annotate(provider=Coalesce(LOOKUPS["isp"], Value("")), has_open_order=Exists(open_orders))
+    named = nodes.annotate(provider=Coalesce(LOOKUPS["isp"], Value("")))
     return [Listed._make(row) for row in named.values_list(*_FIELDS)]
 
 
@@ -61,12 +53,8 @@ def cells(nodes: Iterable[Listed], known: Mapping[int, NodeGlance]) -> list[Flee
 def subjects(nodes: Iterable[Listed], known: Mapping[int, NodeGlance]) -> list[Subject]:
     """What attention is paid to, in the same order."""
     listed = list(nodes)
-    short = [node.pk for node in listed if 0 < known[node.pk].gpus_seen < node.expected_gpus]
-    gone: dict[int, list[datetime]] = defaultdict(list)
-    missing = Gpu.objects.filter(node__in=short, gone_at__isnull=False).order_by("-gone_at")
-    for gpu in missing.only("node_id", "gone_at"):
-        if gpu.gone_at:
-            gone[gpu.node_id].append(gpu.gone_at)
+    gone = _gone_at(node.pk for node in listed if 0 < known[node.pk].gpus_seen < node.expected_gpus)
+    visited = set(WorkOrder.objects.filter(closed_at__isnull=True).values_list("node_id", flat=True))
     return [
         Subject(
             node.hostname,
@@ -74,8 +62,18 @@ def subjects(nodes: Iterable[Listed], known: Mapping[int, NodeGlance]) -> list[S
             known[node.pk],
             node.feeder,
             node.site_group,
-            node.visit,
-            tuple(gone[node.pk]),
+            Visit.THERE if node.in_service_since else Visit.OPEN if node.pk in visited else Visit.NONE,
+            gone.get(node.pk, ()),
         )
         for node in listed
     ]
+
+
+def _gone_at(node_ids: Iterable[int]) -> Mapping[int, list[datetime]]:
+    """By node, when each of its GPUs that are gone went, newest first."""
+    found: dict[int, list[datetime]] = defaultdict(list)
+    gone = Gpu.objects.filter(node__in=list(node_ids), gone_at__isnull=False).order_by("-gone_at")
+    for gpu in gone.only("node_id", "gone_at"):
+        if gpu.gone_at:
+            found[gpu.node_id].append(gpu.gone_at)
+    return found
