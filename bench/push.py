@@ -83,7 +83,7 @@ class Viewer:
 
 
 def _of_fleet(frame: Any) -> list[tuple[str, float | None]]:
-    return [(cell["hostname"], cell["node_watts"]) for cell in frame["cells"]]
+    return [(cell["hostname"], cell["node_watts"]) for cell in frame.get("cells", ())]
 
 
 def _reader(hostname: str, *path: str) -> Callable[[Any], list[tuple[str, float | None]]]:

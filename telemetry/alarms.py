@@ -1,8 +1,10 @@
-"""What the ingest path itself needs somebody for: shown above the nodes' needs on the fleet page."""
+"""What the portal itself needs somebody for: shown above the nodes' needs on the fleet page."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Final
 
@@ -10,6 +12,9 @@ import redis
 
 from telemetry import dead_letters, room
 from telemetry.attention import Severity
+from telemetry.explanation import duration
+from telemetry.node_state import SILENCE_SECONDS
+from telemetry.readings import NodeStatus
 from telemetry.stream import connect
 
 _ACTIONS: Final = {
@@ -33,6 +38,17 @@ class Alarm:
 @cache
 def _client() -> redis.Redis:
     return connect(patience_seconds=1)
+
+
+def of_judging(statuses: Iterable[NodeStatus], now: datetime) -> list[Alarm]:
+    """Whether the portal has fallen silent itself: no worker says any more how the nodes are. Pure."""
+    newest = max((status.as_of for status in statuses if status.as_of), default=None)
+    seconds = (now - newest).total_seconds() if newest else 0.0
+    if seconds <= SILENCE_SECONDS:
+        return []
+    words = f"The portal is behind: for {duration(seconds)} it has not looked at any node. It is not the nodes"
+    action = "start the workers, or see in their log what keeps them; what nodes send is kept meanwhile"
+    return [Alarm(Severity.CRITICAL, words, action)]
 
 
 def ringing() -> list[Alarm]:

@@ -1,22 +1,27 @@
 """What needs somebody now, most urgent first. Pure: from what is known of each node to a short list.
 
-Making room is not down: a node that yields to its home needs nobody.
+Making room is not down: a node that yields to its home needs nobody. Nor does one of which the portal, being behind,
+has not looked at the samples (see alarms). The same trouble of several nodes at one place is one thing to do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import Final
 
 from telemetry.node_state import Cause, State
 from telemetry.readings import NodeGlance
 from telemetry.xid import describe
 
-UNKNOWN_MINUTES: Final = 10
+SILENT_MINUTES: Final = {Cause.SILENT_LINE_UP: 2, Cause.SILENT: 10, Cause.NEVER_HEARD: 10}
+"""How long silence is nobody's business: a line that went down explains it, and most come back by themselves."""
 HOT_MINUTES: Final = 30
+MANY: Final = 3
+"""From so many nodes on, trouble at one place is one row."""
 
 
 class Severity(IntEnum):
@@ -24,36 +29,141 @@ class Severity(IntEnum):
     MAJOR = 1
     MINOR = 2
 
+    @property
+    def word(self) -> str:
+        return self.name.lower()
+
+
+class Kind(StrEnum):
+    """What is wrong, however it is worded."""
+
+    LEAK = "leak"
+    OPEN = "open"
+    DOWN = "down"
+    SILENT = "silent"
+    GPUS = "gpus"
+    XID = "xid"
+    HEAT = "heat"
+
+
+class Visit(IntEnum):
+    """Whether somebody has business at the node: nobody, a technician who is on the way, one who is there."""
+
+    NONE = 0
+    OPEN = 1
+    THERE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What attention is paid to: a node, where it is, and what was last heard. Empty places are not known."""
+
+    hostname: str
+    expected_gpus: int
+    glance: NodeGlance
+    feeder: str = ""
+    site_group: str = ""
+    visit: Visit = Visit.NONE
+    gone_at: Sequence[datetime] = ()
+    """When those of its GPUs went missing that are missing now, newest first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
     """One thing for somebody to do. `lost_gpus` is how many GPU-hours each hour of waiting costs.
 
-    `since` is None where only the present is known.
+    `at` is when it began, or, of a sensor, when it last spoke (`is_last_word`); None where that is not known.
     """
 
     severity: Severity
-    node_id: int
-    hostname: str
+    kind: Kind
+    subject: Subject
     sentence: str
     action: str
-    since: datetime | None
+    at: datetime | None
     lost_gpus: float
+    is_last_word: bool = False
+
+    @property
+    def hostname(self) -> str:
+        return self.subject.hostname
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
-    """What attention is paid to: a node, its expected GPUs, and what was last heard."""
+class Row:
+    """One line of the list: an item, or those that share a cause at one place (`by`: feeder or site_group)."""
 
-    hostname: str
-    expected_gpus: int
-    glance: NodeGlance
+    items: tuple[Item, ...]
+    by: str = ""
+    place: str = ""
+
+    @property
+    def first(self) -> Item:
+        return self.items[0]
+
+    @property
+    def severity(self) -> Severity:
+        return min(item.severity for item in self.items)
+
+    @property
+    def lost_gpus(self) -> float:
+        return sum(item.lost_gpus for item in self.items)
+
+    @property
+    def at(self) -> datetime | None:
+        return min((item.at for item in self.items if item.at), default=None)
+
+    @property
+    def title(self) -> str:
+        if not self.place:
+            return self.first.hostname
+        is_named = self.by != "feeder" or self.place.lower().startswith("feeder")
+        return self.place if is_named else f"feeder {self.place}"
+
+    @property
+    def sentence(self) -> str:
+        return f"{len(self.items)} nodes: {_PLACES[self.first.kind][0]}" if self.place else self.first.sentence
+
+    @property
+    def action(self) -> str:
+        return _PLACES[self.first.kind][1] if self.place else self.first.action
+
+
+_PLACES: Final = {
+    Kind.SILENT: ("nothing heard", "ask the utility and the internet provider about an outage there"),
+    Kind.HEAT: ("slower by heat", "see what the weather does there before anybody looks at a pump"),
+}
+"""What a place can be the cause of: the words for all of its nodes, and what to do."""
+
+
+def rows(items: Iterable[Item]) -> list[Row]:
+    """Sorted by severity, then by what waiting costs, then by how long it has lasted."""
+    alone, found = list(items), []
+    for by in ("feeder", "site_group"):
+        alone, groups = _gathered(alone, by)
+        found += groups
+    found += [Row((item,)) for item in alone]
+    return sorted(found, key=_urgency)
+
+
+def _urgency(row: Row) -> tuple[int, float, float, str]:
+    return row.severity, -row.lost_gpus, row.at.timestamp() if row.at else 0.0, row.first.hostname
+
+
+def _gathered(items: list[Item], by: str) -> tuple[list[Item], list[Row]]:
+    """Those that stay by themselves, and a row for each trouble that MANY nodes of one place share."""
+    places: dict[tuple[Kind, str], list[Item]] = defaultdict(list)
+    for item in items:
+        if item.kind in _PLACES and (place := getattr(item.subject, by)):
+            places[item.kind, place].append(item)
+    shared = {key: some for key, some in places.items() if len(some) >= MANY}
+    alone = [item for item in items if (item.kind, getattr(item.subject, by)) not in shared]
+    return alone, [Row(tuple(some), by, place) for (_, place), some in shared.items()]
 
 
 def needs(subjects: Iterable[Subject], now: datetime) -> list[Item]:
-    """Items sorted by severity, then by what waiting costs, then by how long it has lasted."""
-    items = [item for subject in subjects for item in _of(subject, now)]
-    return sorted(items, key=lambda i: (i.severity, -i.lost_gpus, i.since.timestamp() if i.since else 0.0, i.hostname))
+    """In the order of the subjects; `rows` puts them in order."""
+    return [item for subject in subjects for item in _of(subject, now)]
 
 
 def _of(subject: Subject, now: datetime) -> list[Item]:
@@ -61,29 +171,45 @@ def _of(subject: Subject, now: datetime) -> list[Item]:
     items = _safety(subject)
     minutes = (now - status.since).total_seconds() / 60 if status.since else 0.0
     if status.state is State.DOWN:
-        words = "line up, node silent" if status.cause is Cause.SILENT_LINE_UP else "no GPU works"
-        items.append(_item(subject, Severity.MAJOR, f"down: {words}", "power-cycle, then visit", subject.expected_gpus))
-    elif status.state is State.UNKNOWN and minutes >= UNKNOWN_MINUTES:
-        items.append(_item(subject, Severity.MAJOR, "nothing heard", "check line and power", subject.expected_gpus))
-    elif status.state not in (State.UNKNOWN, State.SERVICE) and status.cause is not Cause.OUTAGE:
+        words = "down: no GPU works"
+        items.append(_item(subject, Severity.MAJOR, Kind.DOWN, words, "power-cycle, then visit", subject.expected_gpus))
+    elif status.state is State.UNKNOWN:
+        items += _silent(subject, minutes)
+    elif status.state is not State.SERVICE and status.cause is not Cause.OUTAGE:
         items += _gpus(subject)
     if status.state is State.SLOWER and status.cause is Cause.HEAT and minutes >= HOT_MINUTES:
         outdoor = subject.glance.outdoor_celsius
         words = f"slower by heat, {outdoor:.0f} °C outside" if outdoor is not None else "slower by heat"
-        items.append(_item(subject, Severity.MINOR, words, "check coolant flow and filter", 2.0))
+        items.append(_item(subject, Severity.MINOR, Kind.HEAT, words, "check coolant flow and filter", 2.0))
     return items
 
 
 def _safety(subject: Subject) -> list[Item]:
-    glance = subject.glance
-    return [
-        Item(Severity.CRITICAL, glance.node_id, subject.hostname, words, action, None, 16.0)
-        for is_so, words, action in (
-            (glance.coolant_leak, "leak sensor wet", "drain work, send a technician"),
-            (glance.enclosure_open, "enclosure open", "call the home; no visit is open"),
+    """The sensors' last word stands, however old: the list says how old it is."""
+    glance, found = subject.glance, []
+    if glance.coolant_leak:
+        words = ("leak sensor wet", "drain work, send a technician")
+        found.append(
+            Item(Severity.CRITICAL, Kind.LEAK, subject, *words, glance.coolant_leak_at, 16.0, is_last_word=True)
         )
-        if is_so
-    ]
+    if glance.enclosure_open and subject.visit is not Visit.THERE:
+        severity, action = Severity.CRITICAL, "call the home; no visit is open"
+        if subject.visit is Visit.OPEN:
+            severity, action = Severity.MAJOR, "ask the technician of the open visit"
+        at = glance.enclosure_open_at
+        found.append(Item(severity, Kind.OPEN, subject, "enclosure open", action, at, 16.0, is_last_word=True))
+    return found
+
+
+def _silent(subject: Subject, minutes: float) -> list[Item]:
+    cause = subject.glance.status.cause
+    if minutes < SILENT_MINUTES.get(cause, float("inf")):
+        return []
+    words = {
+        Cause.SILENT_LINE_UP: ("nothing heard; the home's line was up at the last word", "power-cycle, then visit"),
+        Cause.NEVER_HEARD: ("never heard", "check its token, line and power"),
+    }.get(cause, ("nothing heard", "check line and power"))
+    return [_item(subject, Severity.MAJOR, Kind.SILENT, *words, subject.expected_gpus)]
 
 
 def _gpus(subject: Subject) -> list[Item]:
@@ -93,14 +219,16 @@ def _gpus(subject: Subject) -> list[Item]:
     items = []
     if seen and missing > 0:
         words = f"{seen} of {subject.expected_gpus} GPUs"
-        items.append(_item(subject, Severity.MAJOR, words, describe(79).action, missing))
-    for slot, code in subject.glance.xids:
+        # Longer ago went those whose place others have taken.
+        began = subject.gone_at[missing - 1] if missing <= len(subject.gone_at) else None
+        items.append(Item(Severity.MAJOR, Kind.GPUS, subject, words, describe(79).action, began, missing))
+    for slot, code, since in subject.glance.xids:
         xid = describe(code)
         words = f"GPU {slot}: XID {xid.code}, {xid.meaning}"
-        items.append(_item(subject, Severity.MINOR, words, xid.action, 1.0))
+        items.append(Item(Severity.MINOR, Kind.XID, subject, words, xid.action, since, 1.0))
     return items
 
 
-def _item(subject: Subject, severity: Severity, sentence: str, action: str, lost: float) -> Item:
-    glance = subject.glance
-    return Item(severity, glance.node_id, subject.hostname, sentence, action, glance.status.since, lost)
+def _item(subject: Subject, severity: Severity, kind: Kind, sentence: str, action: str, lost: float) -> Item:
+    """Of something that is as old as the node's state."""
+    return Item(severity, kind, subject, sentence, action, subject.glance.status.since, lost)

@@ -19,12 +19,16 @@ from psycopg_pool import PoolTimeout
 from homes.access import acting_as
 from homes.models import Home, Node, User
 from homes.models.people import OperatorRole
+from homes.models.places import SEES_EVERY_HOME
 from telemetry import live, payloads, reads, watchers
 
 # Less than the shortest interval between scrapes, else a value can wait for most of a second for its turn, each time;
 # and of the fleet something is always new, so that there a value does wait as long as this.
 SECONDS_BETWEEN_FRAMES: Final = 0.35
 SLOW_CLIENT_SECONDS: Final = 20.0
+STILL_HERE_SECONDS: Final = 20.0
+"""After so long without anything to tell, that is told: a client of a path that died in silence hears nothing else."""
+STILL_HERE: Final = b'{"type":"still_here"}'
 
 NOT_SIGNED_IN, WITHDRAWN, NOT_FOUND, TRY_LATER = 4401, 4403, 4404, 1013
 CONSOLE_ROLES: Final = (
@@ -101,11 +105,19 @@ class LiveConsumer(AsyncWebsocketConsumer):
         await self._frame(orjson.dumps(first))
         del first, user  # this waits for as long as somebody watches
         while True:
-            await self._news.wait()
-            self._news.clear()
-            if told := self.take():
+            if told := await self._next():
                 await self._frame(told)
             await asyncio.sleep(SECONDS_BETWEEN_FRAMES)
+
+    async def _next(self) -> bytes:
+        """What there is to tell, as soon as there is something."""
+        try:
+            async with asyncio.timeout(STILL_HERE_SECONDS):
+                await self._news.wait()
+        except TimeoutError:
+            return STILL_HERE
+        self._news.clear()
+        return self.take()
 
     async def _frame(self, told: bytes) -> None:
         try:
@@ -165,9 +177,7 @@ class FleetConsumer(LiveConsumer):
         await super().connect()
 
     def authorise(self, user: User) -> str | None:
-        role = user.operator_role
-        allowed = role in CONSOLE_ROLES and role != OperatorRole.Role.TECHNICIAN
-        return live.FLEET_GROUP if allowed else None
+        return live.FLEET_GROUP if user.operator_role in SEES_EVERY_HOME else None
 
     def snapshot(self, user: User) -> payloads.FleetPayload:
         return live.fleet_payload(list(Node.objects.visible_to(user)))

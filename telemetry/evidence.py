@@ -53,11 +53,11 @@ def gather(nodes: Sequence[Served], tables: Mapping[Kind, Table], heard: Ints, a
     reasons = np.zeros(size, np.int64)
     known = alive & (throttle >= 0)
     np.bitwise_or.at(reasons, place[known], throttle[known].astype(np.int64))
-    line_up, curtailed = _own(node_ids, tables[Kind.NODE], now_ms)
+    line_was_up, curtailed = _own(node_ids, tables[Kind.NODE], heard)
     return [
         Evidence(
             silent_seconds=(now_ms - heard_at) / 1000 if heard_at else None,
-            home_line_up=line_up[i],
+            line_was_up=line_was_up[i],
             in_service=node.in_service,
             gpus_expected=node.expected_gpus if ever[i] else 0,
             gpus_seen=int(seen[i]),
@@ -69,21 +69,21 @@ def gather(nodes: Sequence[Served], tables: Mapping[Kind, Table], heard: Ints, a
     ]
 
 
-def _own(node_ids: Ints, own: Table, now_ms: float) -> tuple[list[bool | None], list[frozenset[str]]]:
-    """Whether each home's line is known to be up now, None without fresh knowledge; and why each node is curtailed."""
-    line_up: list[bool | None] = [None] * len(node_ids)
+def _own(node_ids: Ints, own: Table, heard: Ints) -> tuple[list[bool | None], list[frozenset[str]]]:
+    """Whether each home's line was up when its node was last heard, None if not told then; why each is curtailed."""
+    line_was_up: list[bool | None] = [None] * len(node_ids)
     curtailed: list[frozenset[str]] = [frozenset()] * len(node_ids)
     place = np.searchsorted(node_ids, own.node_ids)
     up = own.values[:, _LINE_UP]
-    fresh = (up >= 0) & (now_ms - own.at_ms[:, _LINE_UP] <= SILENCE_SECONDS * 1000)
-    for row in np.flatnonzero(fresh).tolist():
-        line_up[place[row]] = bool(up[row] > 0)
+    told = (up >= 0) & (own.at_ms[:, _LINE_UP] >= heard[place] - int(SILENCE_SECONDS * 1000))
+    for row in np.flatnonzero(told).tolist():
+        line_was_up[place[row]] = bool(up[row] > 0)
     limits = own.values[:, _CURTAILED] > 0
     for row in np.flatnonzero(limits.any(axis=1)).tolist():
         curtailed[place[row]] = frozenset(
             reason for reason, on in zip(CURTAIL_REASONS, limits[row].tolist(), strict=True) if on
         )
-    return line_up, curtailed
+    return line_was_up, curtailed
 
 
 def gpu_sightings(gpus: Table) -> tuple[Ints, Ints, Ints]:

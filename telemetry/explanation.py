@@ -61,10 +61,23 @@ def _work(latest: NodeLatest) -> str:
 def _silent(latest: NodeLatest, now: datetime) -> str:
     if latest.status.cause is Cause.NO_GPUS:
         return "Down: samples arrive, but no GPU is among them."
-    heard = f"{(now - latest.heard_at).total_seconds() / 60:.0f} min" if latest.heard_at else "ever"
-    if latest.status.state is State.DOWN:
-        return f"Down: nothing heard for {heard} although the home's line is up."
-    return f"Unknown: nothing heard for {heard}, and nothing else is known of the home's line."
+    if latest.status.cause is Cause.NOT_JUDGED:
+        return f"Unknown: the portal is behind{_for(latest.status.as_of, now)}; that says nothing about this node."
+    heard = f"Unknown: nothing heard{_for(latest.heard_at, now)}"
+    if latest.status.cause is Cause.SILENT_LINE_UP:
+        return f"{heard}. The home's line was up at the last word, so suspect the node itself."
+    return f"{heard}, and nothing else is known of the home's line."
+
+
+def _for(since: datetime | None, now: datetime) -> str:
+    return f" for {duration((now - since).total_seconds())}" if since else ""
+
+
+def duration(seconds: float) -> str:
+    """90 -> 2 min; 10000 -> 2.8 h; 300000 -> 3.5 days."""
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 172_800 else f"{seconds / 86_400:.1f} days"
 
 
 def _heat(latest: NodeLatest) -> str:

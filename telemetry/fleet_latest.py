@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from homes.models import Gpu
 from telemetry import copying, latest
 from telemetry.briefs import BRIEF
-from telemetry.catalogue import Column, Kind
+from telemetry.catalogue import BY_NAME, Column, Kind
 from telemetry.latest import Table
 from telemetry.node_state import SILENCE_SECONDS
-from telemetry.readings import NodeGlance, NodeStatus
+from telemetry.readings import NodeGlance, NodeStatus, ToldXid
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -23,7 +22,9 @@ Floats = npt.NDArray[np.float64]
 _MEASURED: Final = 3
 """So many of a node's brief columns are measured and grow old; the others are sensors, whose last word stands."""
 
+_NEVER: Final[tuple[datetime | None, datetime | None]] = (None, None)
 _BUSY, _CELSIUS, _XID = range(3)
+_SENSORS: Final = [BRIEF[Kind.NODE].index(BY_NAME[Kind.NODE][name]) for name in ("coolant_leak", "enclosure_open")]
 
 
 def gpus_there(node_ids: Sequence[int]) -> Ints:
@@ -70,8 +71,8 @@ def glances(
     gpus = _only(latest.read_brief(Kind.GPU, node_ids), there)
     seen = np.bincount(np.searchsorted(ids, there >> 32), minlength=len(ids))
     busy, hottest = _busy_and_hottest(ids, gpus, now)
-    own = _own(ids, latest.read_brief(Kind.NODE, node_ids), now)
-    xids = _xids(gpus)
+    told = latest.read_brief(Kind.NODE, node_ids)
+    own, sensed_at, xids = _own(ids, told, now), _sensed_at(told), _xids(gpus)
     glances = {}
     columns = zip(ids.tolist(), seen.tolist(), *map(_plain, (busy, hottest, *own.T)), strict=True)
     for node_id, gpus_seen, mean, top, watts, main, limit, outdoor, leak, opened in columns:
@@ -88,6 +89,7 @@ def glances(
             outdoor,
             None if leak is None else leak > 0,
             None if opened is None else opened > 0,
+            *sensed_at.get(node_id, _NEVER),
             xids.get(node_id, ()),
         )
     return glances
@@ -120,12 +122,30 @@ def _own(ids: Ints, table: Table, now: datetime) -> Floats:
     return own
 
 
-def _xids(gpus: Table) -> dict[int, tuple[tuple[int, int], ...]]:
-    """By node, (slot, code) in order of slot."""
-    told = np.flatnonzero(gpus.values[:, _XID] > 0)
-    slots = dict(Gpu.objects.filter(pk__in=gpus.subject_ids[told].tolist()).values_list("pk", "slot"))
-    found: dict[int, list[tuple[int, int]]] = {}
-    for row in told.tolist():
-        pair = (slots[int(gpus.subject_ids[row])], int(gpus.values[row, _XID]))
-        found.setdefault(int(gpus.node_ids[row]), []).append(pair)
-    return {node_id: tuple(sorted(pairs)) for node_id, pairs in found.items()}
+def _sensed_at(table: Table) -> dict[int, tuple[datetime | None, datetime | None]]:
+    """When the sensors of leak and door last spoke, of nodes where one of them says that something is wrong."""
+
+    def instant(at_ms: int) -> datetime | None:
+        return datetime.fromtimestamp(at_ms / 1000, UTC) if at_ms else None
+
+    wrong = np.flatnonzero((table.values[:, _SENSORS] > 0).any(axis=1))
+    node_ids, at_ms = table.node_ids[wrong].tolist(), table.at_ms[wrong][:, _SENSORS].tolist()
+    return {node_id: (instant(leak), instant(door)) for node_id, (leak, door) in zip(node_ids, at_ms, strict=True)}
+
+
+def _xids(gpus: Table) -> dict[int, tuple[ToldXid, ...]]:
+    """By node, in order of slot."""
+    rows = np.flatnonzero(gpus.values[:, _XID] > 0)
+    slots = {
+        gpu_id: (slot, since)
+        for gpu_id, slot, since in copying.fetch(
+            "SELECT g.id, g.slot, x.since FROM homes_gpu g LEFT JOIN telemetry_gpuxid x ON x.gpu_id = g.id"
+            " WHERE g.id = ANY(%s::bigint[])",
+            [gpus.subject_ids[rows].tolist()],
+        )
+    }
+    found: dict[int, list[ToldXid]] = {}
+    for row in rows.tolist():
+        slot, since = slots[int(gpus.subject_ids[row])]
+        found.setdefault(int(gpus.node_ids[row]), []).append(ToldXid(slot, int(gpus.values[row, _XID]), since))
+    return {node_id: tuple(sorted(told, key=lambda xid: xid.slot)) for node_id, told in found.items()}

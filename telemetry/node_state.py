@@ -1,7 +1,8 @@
 """Node state: one vocabulary, one owner, one pure function from evidence to state.
 
-Thresholds follow the telemetry contract: no sample for 60 s is silence; silence while the home's line
-is known to be up means the node is down, silence without other evidence means unknown.
+Thresholds follow the telemetry contract: no sample for 60 s is silence. All that is known of a home, its line too,
+comes with its node's own credential, so nobody says from outside whether a silent node is down: it is unknown, and
+whether the line was up at its last word is part of the cause.
 """
 
 from __future__ import annotations
@@ -36,10 +37,13 @@ class Cause(StrEnum):
     HOST_PAUSE = "host_pause"
     OPERATOR = "operator"
     VISIT = "visit"
-    SILENT_LINE_UP = "silent_line_up"
     SILENT = "silent"
+    SILENT_LINE_UP = "silent_line_up"
+    """Silent, though the home's line was up at the last word."""
     NO_GPUS = "no_gpus"
     NEVER_HEARD = "never_heard"
+    NOT_JUDGED = "not_judged"
+    """The portal is behind: nobody has looked for SILENCE_SECONDS. Said when read (see reads), never recorded."""
 
 
 HEAT_BITS: Final = 0x20 | 0x40  # SW thermal, HW thermal
@@ -51,7 +55,8 @@ class Evidence:
     """What is known of a node at an instant. Ages in seconds; None where nothing was ever heard."""
 
     silent_seconds: float | None
-    home_line_up: bool | None
+    line_was_up: bool | None
+    """What the last word said of the home's line; None where it said nothing."""
     in_service: bool
     gpus_expected: int
     gpus_seen: int
@@ -75,9 +80,7 @@ def classify(evidence: Evidence) -> Verdict:
     if evidence.silent_seconds is None:
         return Verdict(State.UNKNOWN, Cause.NEVER_HEARD)
     if evidence.silent_seconds > SILENCE_SECONDS:
-        if evidence.home_line_up:
-            return Verdict(State.DOWN, Cause.SILENT_LINE_UP)
-        return Verdict(State.UNKNOWN, Cause.SILENT)
+        return Verdict(State.UNKNOWN, Cause.SILENT_LINE_UP if evidence.line_was_up else Cause.SILENT)
     return _curtailed(evidence) or _impaired(evidence) or Verdict(State.WORKING, Cause.NONE)
 
 

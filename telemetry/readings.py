@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from telemetry.catalogue import Shape
 from telemetry.node_state import Cause, State
@@ -54,6 +55,14 @@ class NodeLatest:
         return cell.value if cell else None
 
 
+class ToldXid(NamedTuple):
+    """A GPU tells of an error. `since` is when it began to tell of this one, None where that is not known."""
+
+    slot: int
+    code: int
+    since: datetime | None
+
+
 @dataclass(frozen=True, slots=True)
 class NodeGlance:
     """What the fleet's overview says and asks of one node. Base units; None is unknown.
@@ -74,8 +83,11 @@ class NodeGlance:
     outdoor_celsius: float | None = None
     coolant_leak: bool | None = None
     enclosure_open: bool | None = None
-    xids: tuple[tuple[int, int], ...] = ()
-    """(slot, code) of GPUs that tell of an error."""
+    coolant_leak_at: datetime | None = None
+    enclosure_open_at: datetime | None = None
+    """When the sensor last said so."""
+    xids: tuple[ToldXid, ...] = ()
+    """In order of slot."""
 
 
 @dataclass(frozen=True, slots=True)

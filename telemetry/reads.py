@@ -20,7 +20,7 @@ from telemetry import latest as latest_values
 from telemetry.catalogue import BY_NAME, ENERGY_REGISTERS, Kind
 from telemetry.fleet_reads import Question
 from telemetry.models import Circuit, NodeStateSpan
-from telemetry.node_state import Cause, State
+from telemetry.node_state import SILENCE_SECONDS, Cause, State
 from telemetry.range_reads import choose_step, read_history, read_registers
 from telemetry.readings import (
     Cell,
@@ -55,7 +55,7 @@ def households(node_ids: Iterable[int]) -> dict[int, NodeLatest]:
 def _latest(ids: list[int], with_gpus: bool) -> dict[int, NodeLatest]:
     if not ids:
         return {}
-    status, heard = _statuses(ids)
+    status, heard = _statuses(ids, timezone.now())
     states = latest_values.read(ids, Kind if with_gpus else (Kind.NODE, Kind.CIRCUIT))
     gpus: dict[int, list[GpuLatest]] = {node_id: [] for node_id in ids}
     there = Gpu.objects.filter(node__in=ids, gone_at__isnull=True) if with_gpus else Gpu.objects.none()
@@ -79,25 +79,30 @@ def _latest(ids: list[int], with_gpus: bool) -> dict[int, NodeLatest]:
 
 def glances(node_ids: Iterable[int], now: datetime | None = None) -> dict[int, NodeGlance]:
     """What the fleet's overview needs of each node; some hundred times cheaper than `latest` of as many."""
-    ids = list(node_ids)
-    status, heard = _statuses(ids)
-    return fleet_latest.glances(ids, status, heard, now or timezone.now())
+    ids, at = list(node_ids), now or timezone.now()
+    status, heard = _statuses(ids, at)
+    return fleet_latest.glances(ids, status, heard, at)
 
 
 def statuses(node_ids: Iterable[int]) -> dict[int, NodeStatus]:
     """Just the state of each node."""
-    return _statuses(list(node_ids))[0]
+    return _statuses(list(node_ids), timezone.now())[0]
 
 
-def _statuses(ids: list[int]) -> tuple[dict[int, NodeStatus], dict[int, datetime | None]]:
+def _statuses(ids: list[int], now: datetime) -> tuple[dict[int, NodeStatus], dict[int, datetime | None]]:
+    """A state that nobody has confirmed for SILENCE_SECONDS is not known any more: the portal itself is behind."""
     status, heard = dict.fromkeys(ids, _NEVER), dict[int, datetime | None].fromkeys(ids)
     rows = copying.fetch(
         "SELECT node_id, state, cause, since, as_of, heard_at FROM telemetry_nodestatusrow"
         " WHERE node_id = ANY(%s::bigint[])",
         [copying.ints(ids)],
     )
+    confirmed = now - timedelta(seconds=SILENCE_SECONDS)
     for node_id, state, cause, since, as_of, heard_at in rows:
-        status[node_id] = NodeStatus(_STATES[state], _CAUSES[cause], since, as_of)
+        if as_of < confirmed:
+            status[node_id] = NodeStatus(State.UNKNOWN, Cause.NOT_JUDGED, as_of, as_of)
+        else:
+            status[node_id] = NodeStatus(_STATES[state], _CAUSES[cause], since, as_of)
         heard[node_id] = heard_at
     return status, heard
 

@@ -1,16 +1,19 @@
-"""Every node that somebody sees, with what it can be filtered and grouped by: one narrow query, no objects of homes."""
+"""Every node that somebody sees, with what it can be filtered and grouped by: narrow queries, no objects of homes."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Final, NamedTuple
 
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Value
 from django.db.models.functions import Coalesce
 
-from homes.models import Node, User
+from homes.models import Gpu, Node, User, WorkOrder
 from telemetry import payloads
+from telemetry.attention import Subject, Visit
 from telemetry.fleet_groups import LOOKUPS
 from telemetry.payloads import FleetCell
 from telemetry.readings import NodeGlance
@@ -26,9 +29,13 @@ class Listed(NamedTuple):
     feeder: str
     isp: str
     firmware: str
+    in_service_since: datetime | None
 
 
-_FIELDS: Final = ("pk", "hostname", "expected_gpus", "home__site_group", "home__feeder", "provider", "firmware")
+_FIELDS: Final = (
+    *("pk", "hostname", "expected_gpus", "home__site_group", "home__feeder", "provider", "firmware"),
+    "in_service_since",
+)
 
 
 def read(user: User | AnonymousUser) -> list[Listed]:
@@ -41,3 +48,32 @@ def read(user: User | AnonymousUser) -> list[Listed]:
 def cells(nodes: Iterable[Listed], known: Mapping[int, NodeGlance]) -> list[FleetCell]:
     """What a grid and the API say of each node, in the same order."""
     return [payloads.fleet_cell(node.hostname, node.expected_gpus, known[node.pk]) for node in nodes]
+
+
+def subjects(nodes: Iterable[Listed], known: Mapping[int, NodeGlance]) -> list[Subject]:
+    """What attention is paid to, in the same order."""
+    listed = list(nodes)
+    gone = _gone_at(node.pk for node in listed if 0 < known[node.pk].gpus_seen < node.expected_gpus)
+    visited = set(WorkOrder.objects.filter(closed_at__isnull=True).values_list("node_id", flat=True))
+    return [
+        Subject(
+            node.hostname,
+            node.expected_gpus,
+            known[node.pk],
+            node.feeder,
+            node.site_group,
+            Visit.THERE if node.in_service_since else Visit.OPEN if node.pk in visited else Visit.NONE,
+            gone.get(node.pk, ()),
+        )
+        for node in listed
+    ]
+
+
+def _gone_at(node_ids: Iterable[int]) -> Mapping[int, list[datetime]]:
+    """By node, when each of its GPUs that are gone went, newest first."""
+    found: dict[int, list[datetime]] = defaultdict(list)
+    gone = Gpu.objects.filter(node__in=list(node_ids), gone_at__isnull=False).order_by("-gone_at")
+    for gpu in gone.only("node_id", "gone_at"):
+        if gpu.gone_at:
+            found[gpu.node_id].append(gpu.gone_at)
+    return found

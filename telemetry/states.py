@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from homes.models import Node
-from telemetry import latest, registry
+from telemetry import latest, registry, xid_changes
 from telemetry.catalogue import Kind
 from telemetry.evidence import Served, gather, gpu_sightings, heard_ms
 from telemetry.models import NodeStatusRow
@@ -32,6 +32,7 @@ def judge(node_ids: Iterable[int], now: datetime | None = None) -> set[int]:
         rows = _locked([node.node_id for node in nodes])
         tables = latest.read_tables([node.node_id for node in nodes])
         registry.note_presence(*gpu_sightings(tables[Kind.GPU]))
+        xid_changes.note([node.node_id for node in nodes], tables[Kind.GPU])
         heard = heard_ms(np.array([node.node_id for node in nodes], np.int64), tables)
         evidence = gather(nodes, tables, heard, at)
         judged = [

@@ -53,7 +53,7 @@ def tell(state: State, cause: Cause, facts: Facts) -> Story:
     if state is State.MAKING_ROOM:
         return _making_room(cause, facts)
     if state in (State.DOWN, State.UNKNOWN):
-        return _missing(state, cause, facts)
+        return _missing(cause, facts)
     since = f" since {facts.since_clock}" if facts.since_clock else ""
     if state is State.PAUSED:
         who = "You paused it." if cause is Cause.HOST_PAUSE else "The operator paused it."
@@ -107,11 +107,16 @@ def _making_room(cause: Cause, facts: Facts) -> Story:
     )
 
 
-def _missing(state: State, cause: Cause, facts: Facts) -> Story:
+def _missing(cause: Cause, facts: Facts) -> Story:
     if cause is Cause.NEVER_HEARD:
         return Story(
             "We have not heard from your node yet.",
             "It will appear here within a minute of its first connection. Your home's power does not depend on it.",
+        )
+    if cause is Cause.NOT_JUDGED:
+        return Story(
+            "We cannot say how your node is right now.",
+            "Our own systems are behind; that says nothing about your node. Your home's power does not depend on it.",
         )
     if cause is Cause.NO_GPUS:
         return Story(
@@ -119,11 +124,11 @@ def _missing(state: State, cause: Cause, facts: Facts) -> Story:
             "It is connected, but its processors are not. The operator can see it. Your home is not affected.",
         )
     words = formats.duration(facts.silent_seconds) if facts.silent_seconds is not None else "a while"
-    line = " Your internet is up, so the fault is with the node." if state is State.DOWN else ""
+    line = " Your internet was up when it last reported." if cause is Cause.SILENT_LINE_UP else ""
     return Story(
         f"We have not heard from your node for {words}.",
         f"Your home's power does not depend on it.{line}",
-        "If your internet is off too, check that the router has power." if state is State.UNKNOWN else "",
+        "If your internet is off now, check that the router has power.",
     )
 
 

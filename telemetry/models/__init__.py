@@ -1,4 +1,4 @@
 from telemetry.models.series import Circuit, OtherSeries
-from telemetry.models.states import NodeStateSpan, NodeStatusRow
+from telemetry.models.states import GpuXid, NodeStateSpan, NodeStatusRow
 
-__all__ = ["Circuit", "NodeStateSpan", "NodeStatusRow", "OtherSeries"]
+__all__ = ["Circuit", "GpuXid", "NodeStateSpan", "NodeStatusRow", "OtherSeries"]

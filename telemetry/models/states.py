@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
-from homes.models import Node
+from homes.models import Gpu, Node
 
 
 class NodeStatusRow(models.Model):
@@ -44,3 +44,15 @@ class NodeStateSpan(models.Model):
 
     def __str__(self) -> str:
         return f"{self.node_id}: {self.state} from {self.started_at}"
+
+
+class GpuXid(models.Model):
+    """The XID that a GPU tells of now, and since when. One writer: telemetry.xid_changes."""
+
+    gpu = models.OneToOneField(Gpu, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    node = models.ForeignKey(Node, on_delete=models.CASCADE, related_name="+")
+    code = models.PositiveIntegerField()
+    since = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.gpu_id}: XID {self.code} since {self.since}"

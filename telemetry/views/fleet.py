@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from typing import Any
@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from homes.models import User
 from homes.models.places import SEES_EVERY_HOME
 from telemetry import alarms, attention, reads, roster
 from telemetry.aggregates import Function, combine
@@ -24,6 +25,7 @@ from telemetry.fleet_groups import NOT_SET
 from telemetry.node_state import State
 from telemetry.payloads import FleetCell
 from telemetry.roster import Listed
+from telemetry.views.needs import needs_of
 from telemetry.views.staff import staff_only
 
 GROUPINGS = {"site_group": "Site group", "feeder": "Feeder", "isp": "ISP", "firmware": "Firmware"}
@@ -31,9 +33,7 @@ SORTS = {"hostname": "Name", "state": "State", "utilization_ratio": "Busy", "nod
 ROWS = 25
 """So many nodes are on a page of the table."""
 
-MOST_NEEDS = 25
-"""So many things to do are listed; of the rest it is said how many there are."""
-
+LIVE = "/ws/fleet/"
 _IN_A_SCRIPT = ((b"&", b"\\u0026"), (b"<", b"\\u003c"), (b">", b"\\u003e"))
 _STATE_ORDER = {
     state: i for i, state in enumerate(("down", "unknown", "slower", "service", "paused", "making_room", "working"))
@@ -42,14 +42,17 @@ _STATE_ORDER = {
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Sums over cells; a silent node adds nothing to the powers. `static/telemetry/js/fleet.js` sums alike."""
+    """Sums over cells; a silent node adds nothing to the powers, which nobody knows where all are silent.
+
+    `static/telemetry/js/fleet.js` sums alike.
+    """
 
     nodes: int
     by_state: dict[str, int]
     gpus_seen: int
     gpus_expected: int
-    watts: float
-    spare_watts: float
+    watts: float | None
+    spare_watts: float | None
     busy_ratio: float | None
 
 
@@ -61,8 +64,8 @@ def totals(cells: Iterable[FleetCell]) -> Totals:
         by_state={state.value: states.get(state.value, 0) for state in State},
         gpus_seen=sum(cell["gpus_seen"] for cell in cells),
         gpus_expected=sum(cell["gpus_expected"] for cell in cells),
-        watts=combine(Function.SUM, [cell["node_watts"] for cell in cells]) or 0.0,
-        spare_watts=combine(Function.SUM, [cell["spare_watts"] for cell in cells]) or 0.0,
+        watts=combine(Function.SUM, [cell["node_watts"] for cell in cells]),
+        spare_watts=combine(Function.SUM, [cell["spare_watts"] for cell in cells]),
         busy_ratio=combine(Function.AVG, [cell["utilization_ratio"] for cell in cells]),
     )
 
@@ -71,30 +74,52 @@ def totals(cells: Iterable[FleetCell]) -> Totals:
 @staff_only
 @never_cache
 def fleet(request: HttpRequest) -> HttpResponse:
-    everybody = roster.read(request.user)
-    nodes = _filtered(request, everybody)
-    known = reads.glances([node.pk for node in nodes])
-    cells = roster.cells(nodes, known)
-    if (state := request.GET.get("state")) in _STATE_ORDER:
-        kept = [cell["state"] == state for cell in cells]
-        nodes, cells = list(compress(nodes, kept)), list(compress(cells, kept))
-    subjects = (attention.Subject(node.hostname, node.expected_gpus, known[node.pk]) for node in nodes)
-    needs = attention.needs(subjects, timezone.now())
-    heard = [glance.heard_at for glance in known.values() if glance.heard_at]
+    assert isinstance(request.user, User)  # noqa: S101  (staff_only saw to it)
+    everybody, now = roster.read(request.user), timezone.now()
+    known = reads.glances([node.pk for node in everybody], now)
+    placed = _filtered(request, everybody)
+    nodes, cells = _in_state(request, placed, roster.cells(placed, known))
+    items = attention.needs(roster.subjects(everybody, known), now)
+    heard = [glance.heard_at for node in nodes if (glance := known[node.pk]).heard_at]
     groups = _grouped(request, nodes, cells)
+    sees_every_home = request.user.operator_role in SEES_EVERY_HOME
     context = {
         "shell": "operator",
+        "live": LIVE if sees_every_home else "",
         "totals": totals(cells),
         "groups": groups,
-        "cells_json": cells_json(groups),
-        "alarms": alarms.ringing() if getattr(request.user, "operator_role", None) in SEES_EVERY_HOME else [],
-        "needs": needs[:MOST_NEEDS],
-        "more_needs": max(0, len(needs) - MOST_NEEDS),
-        "newest_at": max(heard, default=None),
+        "cells_json": cells_json(groups, _left_out(everybody, placed), _state_of(request)),
+        "alarms": [*alarms.of_judging((glance.status for glance in known.values()), now), *alarms.ringing()]
+        if sees_every_home
+        else [],
+        "needs": needs_of(items, {node.pk for node in nodes}, request.GET.get("needs") == "all"),
+        "newest_at": max((at for at in heard if at), default=None),
         **_table(request, cells),
         **_filter_choices(request, everybody),
     }
     return render(request, "telemetry/fleet.html", context)
+
+
+def _state_of(request: HttpRequest) -> str:
+    """The state that the page is filtered by, empty for all."""
+    state = request.GET.get("state", "")
+    return state if state in _STATE_ORDER else ""
+
+
+def _in_state(
+    request: HttpRequest, nodes: list[Listed], cells: list[FleetCell]
+) -> tuple[list[Listed], list[FleetCell]]:
+    state = _state_of(request)
+    if not state:
+        return nodes, cells
+    kept = [cell["state"] == state for cell in cells]
+    return list(compress(nodes, kept)), list(compress(cells, kept))
+
+
+def _left_out(everybody: list[Listed], placed: list[Listed]) -> list[int]:
+    """Whom the filters leave out whatever its state: the page need not ask again because of them."""
+    here = {node.pk for node in placed}
+    return [node.pk for node in everybody if node.pk not in here]
 
 
 def _filtered(request: HttpRequest, nodes: list[Listed]) -> list[Listed]:
@@ -120,11 +145,14 @@ def _grouped(request: HttpRequest, nodes: list[Listed], cells: list[FleetCell]) 
     ]
 
 
-def cells_json(groups: list[dict[str, Any]]) -> SafeString:
-    """What the grids draw, each name once: a thousand nodes are then a third of the bytes. Safe within a script."""
+def cells_json(groups: list[dict[str, Any]], left_out: Sequence[int] = (), state: str = "") -> SafeString:
+    """What the grids draw, each name once: a thousand nodes are then a third of the bytes. Safe within a script.
+
+    Beside it what decides whether a node that is not drawn ought to be: those left out for good, and the state.
+    """
     columns = list(FleetCell.__annotations__)
     rows = {group["id"]: [list(cell.values()) for cell in group["cells"]] for group in groups}
-    text = orjson.dumps({"columns": columns, "groups": rows})
+    text = orjson.dumps({"columns": columns, "groups": rows, "left_out": left_out, "state": state})
     for plain, escaped in _IN_A_SCRIPT:
         text = text.replace(plain, escaped)
     return SafeString(text.decode())
@@ -133,9 +161,17 @@ def cells_json(groups: list[dict[str, Any]]) -> SafeString:
 def _table(request: HttpRequest, cells: list[FleetCell]) -> dict[str, Any]:
     """One page of the table, in the order that was asked for."""
     pages = Paginator(_sorted(request, cells), ROWS)
+    return {
+        "rows": pages.get_page(request.GET.get("page")),
+        "page_query": _query_without(request, "page"),
+        "needs_query": _query_without(request, "needs"),
+    }
+
+
+def _query_without(request: HttpRequest, name: str) -> str:
     query = request.GET.copy()
-    query.pop("page", None)
-    return {"rows": pages.get_page(request.GET.get("page")), "page_query": query.urlencode()}
+    query.pop(name, None)
+    return query.urlencode()
 
 
 def _sorted(request: HttpRequest, cells: list[FleetCell]) -> list[FleetCell]:
@@ -162,7 +198,8 @@ def _filter_choices(request: HttpRequest, nodes: list[Listed]) -> dict[str, Any]
     return {
         "filters": filters,
         "states": list(_STATE_ORDER),
-        "chosen_state": request.GET.get("state", ""),
+        "chosen_state": _state_of(request),
+        "is_filtered": bool(request.GET.get("q") or _state_of(request) or any(f["chosen"] for f in filters)),
         "groupings": list(GROUPINGS.items()),
         "chosen_group": request.GET.get("group", "site_group"),
         "sorts": list(SORTS.items()),

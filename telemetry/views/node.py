@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -11,10 +13,11 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from homes.models import InventoryEvent, Node
+from homes.models import Gpu, InventoryEvent, Node
 from telemetry import explanation, reads
 from telemetry.catalogue import COLUMNS, Kind
 from telemetry.charts_policy import draws_charts
+from telemetry.node_state import SILENCE_SECONDS
 from telemetry.payloads import node_payload
 from telemetry.readings import GpuLatest, NodeLatest
 from telemetry.views.staff import staff_only
@@ -40,6 +43,7 @@ LANES = (
     ("Workload sessions", "node", "inference_sessions,gaming_sessions,streaming_sessions",
      "Inference,Gaming,Streaming", "", True),
 )  # fmt: skip
+_GPU = COLUMNS[Kind.GPU]
 _UNITS = {"watts": "watts", "celsius": "celsius", "ratio": "ratio", "bytes": "bytes", "hertz": "hertz"}
 
 
@@ -58,12 +62,14 @@ def node_page(request: HttpRequest, hostname: str) -> HttpResponse:
         "latest": latest,
         "live": node_payload(latest),
         "sentence": explanation.explain(latest, node.expected_gpus, now),
-        "tiles": _tiles(node, latest),
+        "is_silent": _is_old(latest.heard_at, now),
+        "tiles": _tiles(node, latest, now),
         "spans": list(reversed(reads.state_spans(node.pk, now - timedelta(days=7), now)))[:12],
-        "events": InventoryEvent.objects.filter(node=node).exclude(kind="new")[:20],
+        "events": _events(node),
         "credentials": node.credentials.order_by("-created_at")[:5],
         "xids": sorted(CODES.values(), key=lambda xid: xid.code),
         **_charts(request, node),
+        "slot_names": _slot_names(node),
     }
     return render(request, "telemetry/node.html", context)
 
@@ -71,7 +77,7 @@ def node_page(request: HttpRequest, hostname: str) -> HttpResponse:
 def _charts(request: HttpRequest, node: Node) -> dict[str, Any]:
     chosen = request.GET.get("range", "1h")
     chosen = chosen if chosen in RANGES else "1h"
-    names = [column.name for column in COLUMNS[Kind.GPU]]
+    names = [column.name for column in _GPU]
     metric = request.GET.get("metric", "temperature_celsius")
     metric = metric if metric in names else "temperature_celsius"
     lanes = [dict(zip(("caption", "kind", "metrics", "labels", "unit", "zero"), lane, strict=True)) for lane in LANES]
@@ -87,24 +93,57 @@ def _charts(request: HttpRequest, node: Node) -> dict[str, Any]:
     }
 
 
-def _tiles(node: Node, latest: NodeLatest) -> list[dict[str, Any]]:
+def _slot_names(node: Node) -> str:
+    """JSON: by UUID what a chart calls a GPU, as its tile does; one that is gone keeps its UUID beside the slot's."""
+    gpus = Gpu.objects.filter(node=node).order_by("slot", "pk")
+    names = {gpu.uuid: f"GPU {gpu.slot}" + (f" (gone, {gpu.uuid})" if gpu.gone_at else "") for gpu in gpus}
+    return json.dumps(names)
+
+
+def _events(node: Node) -> list[dict[str, Any]]:
+    """What happened to its GPUs, each by the name of its tile. Whence one came is told only to who sees that node."""
+    slots = dict(Gpu.objects.filter(node=node).values_list("uuid", "slot"))
+    found = InventoryEvent.objects.filter(node=node).exclude(kind=InventoryEvent.Kind.NEW).select_related("from_node")
+    return [{"event": event, "slot": slots.get(event.gpu_uuid)} for event in found[:20]]
+
+
+def _is_old(at: datetime | None, now: datetime) -> bool:
+    """Whether what was measured then says nothing about now."""
+    return at is None or (now - at).total_seconds() > SILENCE_SECONDS
+
+
+def _tiles(node: Node, latest: NodeLatest, now: datetime) -> list[dict[str, Any]]:
     """One tile per slot, whether a GPU answers from it or not, so that nothing moves when one goes."""
     by_slot = {gpu.slot: gpu for gpu in latest.gpus}
     slots = max([node.expected_gpus, *(slot + 1 for slot in by_slot)])
-    return [_tile(slot, by_slot.get(slot)) for slot in range(slots)]
+    return [_tile(slot, by_slot.get(slot), now) for slot in range(slots)]
 
 
-def _tile(slot: int, gpu: GpuLatest | None) -> dict[str, Any]:
+def _tile(slot: int, gpu: GpuLatest | None, now: datetime) -> dict[str, Any]:
+    """`last_at` is the newest of its values where that is no news any more; `old` are the names of such values."""
     if gpu is None or not gpu.cells:
         return {"slot": slot, "missing": True}
-    values = {name: cell.value for name, cell in gpu.cells.items()}
+    newest = max(cell.at for cell in gpu.cells.values())
+    values = {column.name: gpu.cells[column.name].value if column.name in gpu.cells else None for column in _GPU}
+    return {
+        "slot": slot,
+        "missing": False,
+        "uuid": gpu.uuid,
+        "values": values,
+        "last_at": newest if _is_old(newest, now) else None,
+        "old": {name for name, cell in gpu.cells.items() if _is_old(cell.at, now)},
+        "faults": _faults(values),
+        "throttle": [word for word in throttle_words(int(values["throttle_reasons"] or 0)) if word != "idle"],
+    }
+
+
+def _faults(values: Mapping[str, float | None]) -> list[str]:
     faults = []
-    if values.get("xid"):
-        found = describe(int(values["xid"]))
+    if code := values["xid"]:
+        found = describe(int(code))
         faults.append(f"XID {found.code}: {found.action}")
-    if values.get("ecc_double_bit_volatile"):
+    if values["ecc_double_bit_volatile"]:
         faults.append("ECC uncorrectable")
-    if values.get("row_remap_failed"):
+    if values["row_remap_failed"]:
         faults.append("row remap failed")
-    words = [word for word in throttle_words(int(values.get("throttle_reasons", 0))) if word != "idle"]
-    return {"slot": slot, "missing": False, "uuid": gpu.uuid, "values": values, "faults": faults, "throttle": words}
+    return faults

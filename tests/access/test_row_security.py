@@ -32,7 +32,7 @@ from homes.models import (
     NodeCredential,
     WorkOrder,
 )
-from telemetry.models import Circuit, NodeStateSpan, NodeStatusRow, OtherSeries
+from telemetry.models import Circuit, GpuXid, NodeStateSpan, NodeStatusRow, OtherSeries
 from telemetry.tables import FLEET_TABLE, GUARDED, PARTITION_SECONDS, SAMPLE_TABLES
 from tests.cast import NAMES, Cast, needs_database
 
@@ -51,6 +51,7 @@ OF_A_HOME: dict[type[Model], str] = {
     WorkOrder: "node__home",
     Circuit: "node__home",
     OtherSeries: "node__home",
+    GpuXid: "node__home",
     NodeStatusRow: "node__home",
     NodeStateSpan: "node__home",
 }
@@ -77,6 +78,7 @@ def full(cast: Cast) -> Cast:
             Circuit.objects.create(node=node, name="oven")
             OtherSeries.objects.create(node=node, name="up", labels={}, digest=bytes(16))
             NodeStatusRow.objects.create(node=node, state="working", since=at, as_of=at)
+            GpuXid.objects.create(gpu=Gpu.objects.filter(node=node)[0], node=node, code=48, since=at)
             NodeStateSpan.objects.create(node=node, state="working", started_at=at)
         WorkOrder.objects.create(node=cast.other_node, technician=cast.people["idle_technician"], summary="x")
         _write_telemetry(cast.node.pk, at)

@@ -22,10 +22,11 @@ CASES = [
     (State.PAUSED, Cause.HOST_PAUSE, "Your node is paused since 2:10 pm."),
     (State.PAUSED, Cause.OPERATOR, "Your node is paused since 2:10 pm."),
     (State.SERVICE, Cause.VISIT, "Your node is being serviced since 2:10 pm."),
-    (State.DOWN, Cause.SILENT_LINE_UP, "We have not heard from your node for 6 minutes."),
+    (State.UNKNOWN, Cause.SILENT_LINE_UP, "We have not heard from your node for 6 minutes."),
     (State.DOWN, Cause.NO_GPUS, "Your node is not working."),
     (State.UNKNOWN, Cause.SILENT, "We have not heard from your node for 6 minutes."),
     (State.UNKNOWN, Cause.NEVER_HEARD, "We have not heard from your node yet."),
+    (State.UNKNOWN, Cause.NOT_JUDGED, "We cannot say how your node is right now."),
 ]
 JARGON = re.compile(r"\b(XID|curtail|SoC|GPU|kWh/h|throttl|telemetry|sample)", re.IGNORECASE)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,12 +12,13 @@ import pytest
 
 from homes.access import acting_as_system
 from homes.provisioning import Plan, provision
-from telemetry import attention, payloads
-from telemetry.attention import Severity, Subject
+from telemetry import alarms, attention, payloads
+from telemetry.attention import Severity, Subject, Visit
 from telemetry.explanation import explain
 from telemetry.node_state import Cause, State
-from telemetry.readings import Cell, GpuLatest, NodeGlance, NodeLatest, NodeStatus
+from telemetry.readings import Cell, GpuLatest, NodeGlance, NodeLatest, NodeStatus, ToldXid
 from telemetry.views.fleet import ROWS, cells_json, totals
+from telemetry.views.needs import MOST, needs_of
 from tests.cast import Cast, needs_database
 
 NOW = datetime(2026, 7, 1, 21, 0, tzinfo=UTC)
@@ -60,8 +62,16 @@ SENTENCES = [
     ),
     (node(State.SLOWER, Cause.MISSING_GPUS, gpus=15), "15 of 16 GPUs answer; the rest work normally."),
     (
-        node(State.DOWN, Cause.SILENT_LINE_UP, heard=360),
-        "Down: nothing heard for 6 min although the home's line is up.",
+        node(State.UNKNOWN, Cause.SILENT_LINE_UP, heard=360),
+        "Unknown: nothing heard for 6 min. The home's line was up at the last word, so suspect the node itself.",
+    ),
+    (
+        node(State.UNKNOWN, Cause.SILENT, heard=3 * 3600),
+        "Unknown: nothing heard for 3.0 h, and nothing else is known of the home's line.",
+    ),
+    (
+        node(State.UNKNOWN, Cause.NOT_JUDGED, heard=600),
+        "Unknown: the portal is behind for 10 min; that says nothing about this node.",
     ),
     (node(State.PAUSED, Cause.HOST_PAUSE), "Paused by the host."),
     (node(State.WORKING, coolant_leak=1), "Leak sensor wet. Working normally."),
@@ -79,18 +89,22 @@ def test_there_is_always_a_sentence(state: State, cause: Cause) -> None:
     assert explain(node(state, cause), 16, NOW).endswith(".")
 
 
-def glance(state: State, cause: Cause = Cause.NONE, gpus: int = 16, **known: Any) -> NodeGlance:
-    return NodeGlance(7, NodeStatus(state, cause, AN_HOUR_AGO, NOW), NOW, gpus, **known)
+def glance(state: State, cause: Cause = Cause.NONE, gpus: int = 16, minutes: float = 60, **known: Any) -> NodeGlance:
+    status = NodeStatus(state, cause, NOW - timedelta(minutes=minutes), NOW)
+    return NodeGlance(7, status, NOW, gpus, **known)
 
 
-def needs(*glances: NodeGlance) -> list[attention.Item]:
-    return attention.needs([Subject(f"xfra-{i}", 16, found) for i, found in enumerate(glances)], NOW)
+def needs(*glances: NodeGlance, **about: Any) -> list[attention.Row]:
+    subjects = [Subject(f"xfra-{i}", 16, found, **about) for i, found in enumerate(glances)]
+    return attention.rows(attention.needs(subjects, NOW))
 
 
 def test_a_quiet_fleet_needs_nobody() -> None:
     yielding = glance(State.MAKING_ROOM, Cause.HEADROOM)
     in_an_outage = glance(State.MAKING_ROOM, Cause.OUTAGE, gpus=0)
-    assert needs(glance(State.WORKING), yielding, in_an_outage, glance(State.PAUSED, Cause.HOST_PAUSE)) == []
+    not_looked_at = glance(State.UNKNOWN, Cause.NOT_JUDGED)
+    paused = glance(State.PAUSED, Cause.HOST_PAUSE)
+    assert needs(glance(State.WORKING), yielding, in_an_outage, paused, not_looked_at) == []
 
 
 def test_the_most_urgent_comes_first() -> None:
@@ -98,12 +112,93 @@ def test_the_most_urgent_comes_first() -> None:
         glance(State.SLOWER, Cause.MISSING_GPUS, gpus=15),
         glance(State.UNKNOWN, Cause.SILENT),
         glance(State.WORKING, coolant_leak=True),
-        glance(State.WORKING, xids=((3, 48),)),
+        glance(State.WORKING, xids=(ToldXid(3, 48, None),)),
     )
-    assert [item.sentence for item in found[:3]] == ["leak sensor wet", "nothing heard", "15 of 16 GPUs"]
+    assert [row.sentence for row in found[:3]] == ["leak sensor wet", "nothing heard", "15 of 16 GPUs"]
     assert found[0].severity is Severity.CRITICAL
     assert found[2].lost_gpus == 1
-    assert {item.action for item in found[3:]} == {"drain, then follow NVIDIA's workflow"}
+    assert {row.action for row in found[3:]} == {"drain, then follow NVIDIA's workflow"}
+
+
+@pytest.mark.parametrize(
+    ("cause", "minutes", "is_listed"),
+    [
+        (Cause.SILENT_LINE_UP, 1.9, False),
+        (Cause.SILENT_LINE_UP, 2.1, True),
+        (Cause.SILENT, 9.9, False),
+        (Cause.SILENT, 10.1, True),
+    ],
+)
+def test_silence_with_the_line_up_is_somebodys_business_sooner(cause: Cause, minutes: float, is_listed: bool) -> None:
+    found = needs(glance(State.UNKNOWN, cause, minutes=minutes))
+    assert bool(found) is is_listed
+    assert not found or ("line was up" in found[0].sentence) is (cause is Cause.SILENT_LINE_UP)
+
+
+def test_each_thing_has_an_instant_of_its_own() -> None:
+    """A node may have worked for nine days when its GPU tells of an error."""
+    two, three_days = NOW - timedelta(minutes=2), NOW - timedelta(days=3)
+    (xid,) = needs(glance(State.WORKING, minutes=9 * 1440, xids=(ToldXid(7, 79, two),)))
+    assert (xid.at, xid.first.is_last_word) == (two, False)
+    (wet,) = needs(glance(State.WORKING, coolant_leak=True, coolant_leak_at=three_days))
+    assert (wet.at, wet.first.is_last_word) == (three_days, True)
+    long_ago = NOW - timedelta(days=300)
+    short = glance(State.SLOWER, Cause.MISSING_GPUS, gpus=14, minutes=9 * 1440)
+    (gone,) = needs(short, gone_at=(two, three_days, long_ago))
+    assert gone.at == three_days, "the one of long ago has been replaced"
+    (unknown,) = needs(short, gone_at=(two,))
+    assert unknown.at is None
+
+
+@pytest.mark.parametrize(
+    ("visit", "says"),
+    [
+        (Visit.NONE, (Severity.CRITICAL, "call the home; no visit is open")),
+        (Visit.OPEN, (Severity.MAJOR, "ask the technician of the open visit")),
+        (Visit.THERE, None),
+    ],
+)
+def test_an_open_enclosure_while_somebody_has_business_there(visit: Visit, says: Any) -> None:
+    found = needs(glance(State.WORKING, enclosure_open=True), visit=visit)
+    assert [(row.severity, row.action) for row in found] == ([says] if says else [])
+
+
+def test_one_trouble_at_one_place_is_one_row() -> None:
+    silent = glance(State.UNKNOWN, Cause.SILENT_LINE_UP)
+    subjects = [Subject(f"xfra-{i:02d}", 16, silent, feeder="12", site_group="A") for i in range(40)]
+    subjects += [Subject(f"else-{i}", 16, silent, feeder=f"{i}", site_group="B") for i in range(2)]
+    xid = glance(State.WORKING, xids=(ToldXid(0, 48, None),))
+    subjects += [Subject(f"xid-{i}", 16, xid, feeder="12", site_group="A") for i in range(3)]
+    found = attention.rows(attention.needs(subjects, NOW))
+    assert [(row.title, row.sentence) for row in found[:1]] == [("feeder 12", "40 nodes: nothing heard")]
+    assert (found[0].by, found[0].lost_gpus, len(found[0].items)) == ("feeder", 640, 40)
+    assert [row.title for row in found[1:]] == ["else-0", "else-1", "xid-0", "xid-1", "xid-2"]
+
+
+def test_a_filter_hides_no_leak() -> None:
+    leak = glance(State.WORKING, coolant_leak=True)
+    other = replace(glance(State.WORKING, xids=(ToldXid(0, 48, None), ToldXid(1, 48, None))), node_id=8)
+    items = attention.needs([Subject("theirs", 16, leak), Subject("mine", 16, other)], NOW)
+    found = needs_of(items, {8}, is_whole=False)
+    assert (found.here, found.elsewhere, found.more) == (2, 1, 0)
+    assert found.worst and found.worst.sentence == "leak sensor wet"
+
+
+def test_the_whole_list_is_there_for_the_asking() -> None:
+    xids = tuple(ToldXid(slot, 48, None) for slot in range(16))
+    items = attention.needs([Subject(f"xfra-{i}", 16, glance(State.WORKING, xids=xids)) for i in range(3)], NOW)
+    assert needs_of(items, {7}, is_whole=False).more == 48 - MOST
+    assert len(needs_of(items, {7}, is_whole=True).rows) == 48
+
+
+@pytest.mark.parametrize(("seconds", "rings"), [(59, False), (61, True)])
+def test_a_portal_that_is_behind_says_so_itself(seconds: float, rings: bool) -> None:
+    working = NodeStatus(State.WORKING, Cause.NONE, AN_HOUR_AGO, NOW - timedelta(seconds=seconds))
+    never = NodeStatus(State.UNKNOWN, Cause.NEVER_HEARD, None, None)
+    found = alarms.of_judging([working, replace(working, as_of=AN_HOUR_AGO), never], NOW)
+    assert [alarm.severity for alarm in found] == [Severity.CRITICAL] * rings
+    assert all("It is not the nodes" in alarm.sentence for alarm in found)
+    assert alarms.of_judging([], NOW) == alarms.of_judging([never], NOW) == []
 
 
 def test_totals_add_nothing_for_what_is_unknown() -> None:
@@ -114,7 +209,8 @@ def test_totals_add_nothing_for_what_is_unknown() -> None:
     found = totals([cell("working", 10_000.0, 0.8), cell("unknown", None, None), cell("down", None, None)])
     assert (found.nodes, found.watts, found.busy_ratio) == (3, 10_000.0, 0.8)
     assert found.by_state["unknown"] == found.by_state["down"] == 1
-    assert totals([]).busy_ratio is None
+    nobody = totals([cell("unknown", None, None)])
+    assert (nobody.watts, nobody.spare_watts, nobody.busy_ratio) == (None, None, None)
 
 
 @needs_database

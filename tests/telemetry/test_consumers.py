@@ -299,6 +299,25 @@ def test_a_snapshot_that_cannot_be_read_closes_the_socket(cast: Cast, monkeypatc
     assert run(knock) == TRY_LATER
 
 
+def test_a_socket_with_nothing_to_tell_says_that_it_is_there(
+    cast: Cast, soon: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumers, "STILL_HERE_SECONDS", 0.2)
+    session, staff = session_of(cast, "owner"), session_of(cast, "operator")
+
+    async def wait() -> None:
+        for path, who in ((home_path(cast), session), (node_path(cast), staff), (FLEET, staff)):
+            socket = Socket(path, who)
+            await socket.open()
+            await socket.frame()
+            assert [await socket.frame(), await socket.frame()] == [{"type": "still_here"}] * 2
+            await as_system(live.publish, [cast.node.pk])
+            assert (await socket.frames(lambda frame: frame["type"] != "still_here"))[-1]
+            await socket.close()
+
+    run(wait)
+
+
 def test_a_client_that_does_not_read_is_let_go(cast: Cast, soon: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(consumers, "SLOW_CLIENT_SECONDS", 0.2)
     session = session_of(cast, "owner")

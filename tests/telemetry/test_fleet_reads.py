@@ -243,4 +243,6 @@ def test_glances_say_what_a_plain_look_at_everything_says(fleet: Fleet) -> None:
             assert getattr(glance, mine) == (cell.value if cell and cell.at >= cutoff else None)
     last = glances[fleet.nodes[3].pk]
     assert (last.coolant_leak, last.enclosure_open, last.outdoor_celsius) == (True, None, 33.0)
-    assert last.xids == ((1, 79),) and last.utilization_ratio == 0.5
+    assert [(xid.slot, xid.code) for xid in last.xids] == [(1, 79)] and last.utilization_ratio == 0.5
+    to_the_millisecond = now.replace(microsecond=round(now.microsecond, -3) % 1_000_000)
+    assert last.coolant_leak_at is not None and abs(last.coolant_leak_at - to_the_millisecond) < timedelta(seconds=1)

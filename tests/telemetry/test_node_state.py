@@ -20,7 +20,7 @@ from tests.telemetry.messages import batch, gpu, series
 
 FINE = Evidence(
     silent_seconds=1.0,
-    home_line_up=True,
+    line_was_up=True,
     in_service=False,
     gpus_expected=16,
     gpus_seen=16,
@@ -37,7 +37,7 @@ def curtailed(*reasons: str) -> dict[str, Any]:
 VERDICTS: list[tuple[dict[str, Any], State, Cause]] = [
     ({}, State.WORKING, Cause.NONE),
     ({"gpus_busy": 0}, State.WORKING, Cause.NONE),  # idle, and all there
-    ({"home_line_up": None}, State.WORKING, Cause.NONE),
+    ({"line_was_up": None}, State.WORKING, Cause.NONE),
     # heat and power
     ({"throttle_reasons": 0x1 | 0x2 | 0x4}, State.WORKING, Cause.NONE),
     ({"throttle_reasons": 0x20}, State.SLOWER, Cause.HEAT),
@@ -64,11 +64,11 @@ VERDICTS: list[tuple[dict[str, Any], State, Cause]] = [
     (curtailed("operator", "host_pause", "outage"), State.PAUSED, Cause.HOST_PAUSE),
     # silence
     ({"silent_seconds": 60.0}, State.WORKING, Cause.NONE),
-    ({"silent_seconds": 60.001}, State.DOWN, Cause.SILENT_LINE_UP),
-    ({"silent_seconds": 60.001, "home_line_up": False}, State.UNKNOWN, Cause.SILENT),
-    ({"silent_seconds": 60.001, "home_line_up": None}, State.UNKNOWN, Cause.SILENT),
-    ({"silent_seconds": 1e9, **curtailed("host_pause")}, State.DOWN, Cause.SILENT_LINE_UP),
-    ({"silent_seconds": None, "home_line_up": None}, State.UNKNOWN, Cause.NEVER_HEARD),
+    ({"silent_seconds": 60.001}, State.UNKNOWN, Cause.SILENT_LINE_UP),
+    ({"silent_seconds": 60.001, "line_was_up": False}, State.UNKNOWN, Cause.SILENT),
+    ({"silent_seconds": 60.001, "line_was_up": None}, State.UNKNOWN, Cause.SILENT),
+    ({"silent_seconds": 1e9, **curtailed("host_pause")}, State.UNKNOWN, Cause.SILENT_LINE_UP),
+    ({"silent_seconds": None, "line_was_up": None}, State.UNKNOWN, Cause.NEVER_HEARD),
     # a visit explains everything
     ({"in_service": True}, State.SERVICE, Cause.VISIT),
     ({"in_service": True, "silent_seconds": 1e9, **curtailed("outage")}, State.SERVICE, Cause.VISIT),
@@ -83,7 +83,7 @@ def test_evidence_and_verdict(change: dict[str, Any], state: State, cause: Cause
 
 def test_the_table_knows_every_state_and_cause() -> None:
     assert {state for _, state, _ in VERDICTS} == set(State)
-    assert {cause for _, _, cause in VERDICTS} == set(Cause)
+    assert {cause for _, _, cause in VERDICTS} == set(Cause) - {Cause.NOT_JUDGED}, "which is said when read"
     assert SILENCE_SECONDS == 60.0
 
 
@@ -164,7 +164,7 @@ class TestJudge:
             ("working", "", 11, 21),
             ("paused", "host_pause", 21, 31),
             # Silence began with the last word at 30, but not before the change that was found at 31.
-            ("unknown", "silent", 31, 301),
+            ("unknown", "silent_line_up", 31, 301),
             ("working", "", 301, None),
         ]
         assert_contiguous(node)
@@ -179,11 +179,47 @@ class TestJudge:
         assert told(node) == [("working", "", 1, 100), ("unknown", "silent", 100, None)]
         assert_contiguous(node)
 
-    def test_a_line_known_to_be_up_makes_silence_a_failure(self, node: Node) -> None:
-        """The line's own word must be fresh: with this node's it is as old as the silence."""
+    def test_what_the_last_word_said_of_the_line(self, node: Node) -> None:
+        """It is all that is known of it; what was said of the line long before the last word says nothing."""
         hear(node, 0, panel, line(1))
         states.judge([node.pk], at(61))
+        assert told(node)[-1][:2] == ("unknown", "silent_line_up")
+        hear(node, 62, panel)
+        states.judge([node.pk], at(123))
         assert told(node)[-1][:2] == ("unknown", "silent")
+        hear(node, 124, panel, line(0))
+        states.judge([node.pk], at(185))
+        assert told(node)[-1][:2] == ("unknown", "silent")
+
+    def test_a_state_that_nobody_confirms_is_unknown_when_read(self, node: Node) -> None:
+        now = datetime.now(UTC)
+        hear(node, (now - T0).total_seconds() - 90, panel)
+        states.judge([node.pk], now - timedelta(seconds=59))
+        assert reads.statuses([node.pk])[node.pk].state is State.WORKING
+        states.judge([node.pk], now - timedelta(seconds=61))
+        found = reads.statuses([node.pk])[node.pk]
+        assert (found.state, found.cause) == (State.UNKNOWN, Cause.NOT_JUDGED)
+        assert found.as_of == now - timedelta(seconds=61)
+        assert told(node)[-1][:2] == ("working", ""), "it is not recorded"
+
+    def test_since_when_a_gpu_tells_of_its_xid(self, make_node: MakeNode) -> None:
+        """The gauge sticks: told anew is not new. Another code is, and so is the same one after none."""
+        node, _ = make_node()
+
+        def tell(second: float, code: float) -> tuple[int, float] | None:
+            told = lambda ms: gpu(3, "DCGM_FI_DEV_XID_ERRORS", [(ms, code)], node.hostname)  # noqa: E731
+            watts = lambda ms: gpu(3, "DCGM_FI_DEV_BOARD_POWER_WATTS", [(ms, 500.0)], node.hostname)  # noqa: E731
+            hear(node, second, told, watts)
+            states.judge([node.pk], at(second))
+            (xid,) = reads.glances([node.pk], at(second))[node.pk].xids or (None,)
+            assert xid is None or xid.since is not None
+            return (xid.code, (xid.since - T0).total_seconds()) if xid and xid.since else None
+
+        assert tell(0, 0) is None
+        assert [tell(10, 48), tell(20, 48), tell(500, 48)] == [(48, 10)] * 3
+        assert tell(510, 79) == (79, 510)
+        assert tell(520, 0) is None
+        assert tell(530, 79) == (79, 530)
 
     def test_fifteen_of_sixteen(self, node: Node) -> None:
         def watts(slots: range, value: float = 500.0) -> list[Any]:

@@ -106,14 +106,14 @@ class InventoryEventSerializer(s.Serializer):
 
 
 class FleetTotalsSerializer(s.Serializer):
-    """Sums over the cells; a silent node adds nothing to the powers."""
+    """Sums over the cells; a silent node adds nothing to the powers, which are null where all are silent."""
 
     nodes = s.IntegerField()
     by_state = s.DictField(child=s.IntegerField(), help_text="Number of nodes in each state.")
     gpus_seen = s.IntegerField()
     gpus_expected = s.IntegerField()
-    watts = s.FloatField(help_text="What the nodes draw.")
-    spare_watts = s.FloatField(help_text="What the homes' services could still carry.")
+    watts = s.FloatField(allow_null=True, help_text="What the nodes draw.")
+    spare_watts = s.FloatField(allow_null=True, help_text="What the homes' services could still carry.")
     busy_ratio = s.FloatField(allow_null=True, help_text="Mean utilisation of the GPUs, 0 to 1.")
 
 

@@ -6,13 +6,32 @@ import { Grid } from "./grid.js";
 
 const STATES = ["working", "slower", "making_room", "paused", "service", "down", "unknown"];
 const WORDS = { making_room: "making room", service: "being serviced" };
+const ASK_MS = 20_000;
+const FORGET_MS = 60_000;
+// What is left of a cell that the portal has not told of for so long.
+const FORGOTTEN = { state: "unknown", cause: "portal not heard", utilization_ratio: null, node_watts: null, spare_watts: null, hottest_celsius: null };
 const page = document.querySelector("[data-fleet]");
 const summary = document.querySelector("[data-summary]");
-const held = JSON.parse(document.getElementById("cells").textContent);
-const cellsOf = (group) => held.groups[group].map((row) => Object.fromEntries(row.map((value, i) => [held.columns[i], value])));
-const grids = [...document.querySelectorAll("[data-grid]")].map((canvas) =>
-  new Grid(canvas, cellsOf(canvas.dataset.grid), say, (cell) => { location.href = `/fleet/nodes/${cell.hostname}/`; }));
-const shown = new Map(grids.flatMap((grid) => grid.cells.map((cell) => [cell.node, cell])));
+let held = null;
+let grids = [];
+let shown = new Map();
+const toldAt = new Map();
+
+// What the server's page says: the cells of each group, in the order in which they are drawn.
+function read(root) {
+  const { columns, groups, left_out: leftOut, state } = JSON.parse(root.getElementById("cells").textContent);
+  const cellOf = (row) => Object.fromEntries(row.map((value, i) => [columns[i], value]));
+  held = { cells: Object.fromEntries(Object.entries(groups).map(([group, rows]) => [group, rows.map(cellOf)])), leftOut: new Set(leftOut), state };
+  for (const cell of Object.values(held.cells).flat()) toldAt.set(cell.node, Date.now());
+}
+
+function build() {
+  for (const grid of grids) grid.leave();
+  const open = (cell) => { location.href = `/fleet/nodes/${cell.hostname}/`; };
+  const total = Object.values(held.cells).flat().length;
+  grids = [...document.querySelectorAll("[data-grid]")].map((canvas) => new Grid(canvas, held.cells[canvas.dataset.grid], total, say, open));
+  shown = new Map(grids.flatMap((grid) => grid.cells.map((cell) => [cell.node, cell])));
+}
 
 function say(cell) {
   if (!cell) return;
@@ -22,19 +41,23 @@ function say(cell) {
   if (summary.textContent !== words) summary.textContent = words;
 }
 
+// A sum of what is known; where nothing is, it is unknown and not zero.
 export function totalsOf(cells) {
-  const busy = cells.map((cell) => cell.utilization_ratio).filter((value) => value !== null);
-  const sum = (key) => cells.reduce((total, cell) => total + (cell[key] ?? 0), 0);
+  const known = (key) => cells.map((cell) => cell[key]).filter((value) => value !== null);
+  const sum = (values) => values.reduce((total, value) => total + value, 0);
+  const sumOf = (key) => (known(key).length ? sum(known(key)) : null);
+  const busy = known("utilization_ratio");
   return {
-    nodes: cells.length, gpus_seen: sum("gpus_seen"), gpus_expected: sum("gpus_expected"),
-    watts: sum("node_watts"), spare_watts: sum("spare_watts"),
-    busy_ratio: busy.length ? busy.reduce((a, b) => a + b, 0) / busy.length : null,
+    nodes: cells.length, gpus_seen: sum(known("gpus_seen")), gpus_expected: sum(known("gpus_expected")),
+    watts: sumOf("node_watts"), spare_watts: sumOf("spare_watts"),
+    busy_ratio: busy.length ? sum(busy) / busy.length : null,
     ...Object.fromEntries(STATES.map((state) => [state, cells.filter((cell) => cell.state === state).length])),
   };
 }
 
 const RENDER = { watts: format.watts, spare_watts: format.watts, busy_ratio: format.ratio };
-function showTotals() {
+function show() {
+  for (const grid of grids) grid.draw();
   const cells = [...shown.values()];
   const totals = totalsOf(cells);
   for (const place of document.querySelectorAll("[data-total]")) {
@@ -48,32 +71,65 @@ function showTotals() {
   refreshAges();
 }
 
-// The list of what needs somebody is the server's; it is fetched again when a state or a sensor changed.
-let timer = null;
-function askAgain() {
-  timer ??= setTimeout(async () => {
-    timer = null;
-    const answer = await fetch(location.href, { credentials: "same-origin" });
-    if (!answer.ok) return;
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-    document.querySelector("[data-needs]").replaceWith(document.adoptNode(fresh.querySelector("[data-needs]")));
-    document.querySelector(".fleet-table tbody").replaceWith(document.adoptNode(fresh.querySelector(".fleet-table tbody")));
-  }, 1500);
+// The page as the server would draw it now: what needs somebody, which nodes there are, and the table.
+async function ask() {
+  const answer = await fetch(location.href, { credentials: "same-origin", cache: "no-store" }).catch(() => null);
+  if (!answer?.ok || answer.redirected) return;
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const selector of ["[data-needs]", ".fleet-table tbody"]) replace(selector, fresh);
+  const order = () => JSON.stringify(Object.values(held.cells).map((cells) => cells.map((cell) => cell.node)));
+  const before = order();
+  read(fresh);
+  if (order() === before) for (const cell of Object.values(held.cells).flat()) Object.assign(shown.get(cell.node), cell);
+  else rebuild(fresh);
+  show();
 }
 
-// What the portal itself needs somebody for comes over no socket.
-setInterval(() => { if (!document.hidden) askAgain(); }, 20_000);
+// Only where it says something else, so that nobody who reads or tabs through it is thrown out.
+function replace(selector, fresh) {
+  const bare = (element) => {
+    const copy = element.cloneNode(true);
+    for (const time of copy.querySelectorAll("time")) time.textContent = "";
+    for (const details of copy.querySelectorAll("details")) details.removeAttribute("open");
+    return copy.innerHTML;
+  };
+  const [mine, theirs] = [document.querySelector(selector), fresh.querySelector(selector)];
+  if (bare(mine) !== bare(theirs)) mine.replaceWith(document.adoptNode(theirs));
+}
+
+function rebuild(fresh) {
+  const node = grids.map((grid) => grid.current?.node).find(Boolean);
+  document.querySelector("[data-grids]").replaceWith(document.adoptNode(fresh.querySelector("[data-grids]")));
+  build();
+  for (const grid of grids) grid.focusOn(node);
+}
+
+let timer = null;
+function askSoon() {
+  timer ??= setTimeout(() => { timer = null; ask(); }, 1500);
+}
+
+// Ought this node, which is not drawn, to be?
+const belongs = (cell) => !held.leftOut.has(cell.node) && (!held.state || cell.state === held.state);
 
 const WATCHED = ["state", "cause", "gpus_seen", "coolant_leak", "enclosure_open"];
 function receive(payload) {
   for (const fresh of payload.cells) {
     const cell = shown.get(fresh.node);
+    if (cell ? WATCHED.some((key) => cell[key] !== fresh[key]) : belongs(fresh)) askSoon();
     if (!cell) continue;
-    if (WATCHED.some((key) => cell[key] !== fresh[key])) askAgain();
     Object.assign(cell, fresh);
+    toldAt.set(fresh.node, Date.now());
   }
-  for (const grid of grids) grid.draw();
-  showTotals();
+  show();
+}
+
+// The portal itself may have fallen silent: then nothing that is drawn here is known any more.
+function forget() {
+  const old = [...shown.values()].filter((cell) => cell.cause !== FORGOTTEN.cause && Date.now() - toldAt.get(cell.node) > FORGET_MS);
+  if (!old.length) return;
+  for (const cell of old) Object.assign(cell, FORGOTTEN);
+  show();
 }
 
 addEventListener("keydown", (event) => {
@@ -81,5 +137,10 @@ addEventListener("keydown", (event) => {
   event.preventDefault();
   document.getElementById("q").focus();
 });
+document.addEventListener("visibilitychange", () => { if (!document.hidden) ask(); });
+setInterval(() => { if (!document.hidden) ask(); }, ASK_MS);
+setInterval(forget, 5000);
 keepAges();
-watch(page.dataset.fleet, receive);
+read(document);
+build();
+if (page.dataset.fleet) watch(page.dataset.fleet, receive);

@@ -2,6 +2,9 @@
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 20000;
+// The server says something at least every 20 s; a path that dies in silence (sleep, another network) never closes.
+const LONGEST_SILENCE_MS = 60000;
+const LOOK_MS = 5000;
 const FINAL = new Set([4401, 4403, 4404]);
 const WORDS = {
   lost: "Connection lost. Trying again…",
@@ -15,32 +18,57 @@ export function watch(path, onMessage, onStatus = showStatus) {
   let wait = FIRST_WAIT_MS;
   let socket = null;
   let timer = null;
+  let heardAt = 0;
+  let isOver = false;
 
   function open() {
-    timer = null;
+    leave();
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-    socket = new WebSocket(`${scheme}//${location.host}${path}`, ["xfra.v1"]);
-    socket.onmessage = (event) => {
+    const mine = new WebSocket(`${scheme}//${location.host}${path}`, ["xfra.v1"]);
+    socket = mine;
+    heardAt = Date.now();
+    mine.onmessage = (event) => {
+      if (socket !== mine) return;
       wait = FIRST_WAIT_MS;
+      heardAt = Date.now();
       onStatus("live");
-      onMessage(JSON.parse(event.data));
+      const message = JSON.parse(event.data);
+      if (message.type !== "still_here") onMessage(message);
     };
-    socket.onclose = (event) => {
+    mine.onclose = (event) => {
+      if (socket !== mine) return;
       socket = null;
-      if (FINAL.has(event.code)) return onStatus(event.code);
-      if (document.hidden) return;
+      isOver = FINAL.has(event.code);
+      if (isOver) return onStatus(event.code);
       onStatus("lost");
       timer = setTimeout(open, wait * (0.5 + Math.random()));
       wait = Math.min(LONGEST_WAIT_MS, wait * 2);
     };
   }
 
+  // Not waiting for its end: on a dead path even that takes minutes.
+  function leave() {
+    clearTimeout(timer);
+    timer = null;
+    const last = socket;
+    socket = null;
+    last?.close();
+  }
+
+  function again() {
+    if (isOver || document.hidden) return;
+    onStatus("lost");
+    open();
+  }
+
   // A hidden page asks for nothing; when it is looked at again it starts with a fresh snapshot.
   document.addEventListener("visibilitychange", () => {
-    if (document.hidden) socket?.close();
-    else if (!socket && !timer) open();
+    if (document.hidden) leave();
+    else if (!isOver) open();
   });
-  open();
+  addEventListener("online", again);
+  setInterval(() => { if (socket && Date.now() - heardAt > LONGEST_SILENCE_MS) again(); }, LOOK_MS);
+  if (!document.hidden) open();
 }
 
 export function showStatus(status) {
