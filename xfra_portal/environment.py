@@ -43,6 +43,7 @@ def _payout_provider() -> str:
 PROFILE: Final[str] = _profile()
 DATA_DIR: Final[Path] = _LOCAL_DATA
 SECRET_KEY: Final[str] = env.str("SECRET_KEY", default="")
+SECRET_KEY_FALLBACKS: Final[list[str]] = env.list("SECRET_KEY_FALLBACKS", default=[])
 DATABASE_URL: Final[str] = env.str("DATABASE_URL", default="")
 DATABASE_OWNER_URL: Final[str] = env.str("DATABASE_OWNER_URL", default="")
 REDIS_URL: Final[str] = env.str("REDIS_URL", default="")

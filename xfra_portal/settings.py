@@ -14,6 +14,7 @@ IS_PRODUCTION = PROFILE == "production"
 BASE_DIR = e.ROOT
 DATA_DIR = e.DATA_DIR
 SECRET_KEY = e.SECRET_KEY or ("" if IS_PRODUCTION else "local-only-not-a-secret-" + "x" * 40)
+SECRET_KEY_FALLBACKS = e.SECRET_KEY_FALLBACKS
 DEBUG = False
 ALLOWED_HOSTS = e.ALLOWED_HOSTS or ([] if IS_PRODUCTION else ["127.0.0.1", "localhost", "[::1]", "testserver"])
 CSRF_TRUSTED_ORIGINS = e.CSRF_TRUSTED_ORIGINS
