@@ -36,3 +36,4 @@ app.conf.beat_schedule = {
     "check-books": {"task": "billing.tasks.check_books", "schedule": 3600.0, "options": {"expires": 600}},
     "keep-partitions": {"task": "telemetry.tasks.keep_partitions", "schedule": 3600.0, "options": {"expires": 600}},
 }
+    "clear-sessions": {"task": "xfra_portal.tasks.clear_sessions", "schedule": 3600.0, "options": {"expires": 600}},
