@@ -85,7 +85,8 @@ def _database(url: str) -> dict[str, Any]:
     parsed: dict[str, Any] = environ.Env.db_url_config(url or "postgres://unset:unset@127.0.0.1:1/unset")
     parsed["ENGINE"] = "django.db.backends.postgresql"
     # A dead Postgres must be noticed within a page's patience, not after the pool's default of 30 s.
-    parsed["OPTIONS"] = {"connect_timeout": 2, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+    patience = {"connect_timeout": 2, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+    parsed["OPTIONS"] = patience | parsed.get("OPTIONS", {})  # what the address says, such as sslmode, goes before
     return parsed
 
 
