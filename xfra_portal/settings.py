@@ -239,6 +239,7 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "xfra_portal.api.problems.problem_response",
     "DEFAULT_THROTTLE_CLASSES": ["xfra_portal.api.throttling.PersonThrottle"],
     "DEFAULT_THROTTLE_RATES": {"user": "600/min"},
+    "NUM_PROXIES": 0,  # who asks is for the server to know, which believes the proxy's header and nobody else's
     "URL_FORMAT_OVERRIDE": None,  # `format=csv` is ours
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
