@@ -5,6 +5,7 @@ class HomesConfig(AppConfig):
     name = "homes"
 
     def ready(self) -> None:
-        from homes import access
+        from homes import access, accounts
 
         access.connect()
+        accounts.watch_staff()

@@ -32,5 +32,6 @@ class AccessMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.user.is_authenticated:
+            request.user.session = request.session
             access.set_current(str(request.user.pk))
         return self.get_response(request)

@@ -55,12 +55,14 @@ def ringing() -> list[Alarm]:
     """The most urgent first. Answers within two seconds whatever is away."""
     try:
         shortages, count = room.shortages(_client()), dead_letters.count(_client())
+        risks = room.risks(_client())
     except redis.RedisError:
         return [Alarm(Severity.CRITICAL, AWAY, "look at the ingest Redis and at its disk")]
     shut = [
         Alarm(Severity.CRITICAL, f"Nothing is taken in: {short.sentence}", _ACTIONS[short.cause]) for short in shortages
     ]
-    return [*shut, *_of_letters(count)]
+    unsafe = [Alarm(Severity.CRITICAL, sentence, "set it up as docs/operations.md says") for sentence in risks]
+    return [*shut, *unsafe, *_of_letters(count)]
 
 
 def _of_letters(count: dead_letters.Count) -> list[Alarm]:

@@ -50,10 +50,12 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self._news = asyncio.Event()
         self._frames: asyncio.Task[None] | None = None
         await self.accept(self.subprotocol if self.subprotocol in self.scope.get("subprotocols", []) else None)
-        user = self.scope.get("user")
+        user, session = self.scope.get("user"), self.scope.get("session")
         if not isinstance(user, User):
             await self.close(NOT_SIGNED_IN)
             return
+        user.session = self.session = session
+        self.session_key = session and session.session_key
         try:
             group = await self._for_user(self.authorise, user)
         except (DatabaseError, PoolTimeout):
@@ -62,8 +64,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         if group is None:
             await self.close(NOT_FOUND)
             return
-        session = self.scope.get("session")
-        self.group, self.user_id, self.session_key = group, user.pk, session and session.session_key
+        self.group, self.user_id, self.password_mark = group, user.pk, user.get_session_auth_hash()
         await self.channel_layer.group_add(group, self.channel_name)
         self._frames = asyncio.create_task(self._send_frames(user))
         watchers.join(self)

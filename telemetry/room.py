@@ -61,6 +61,19 @@ def _memory(client: redis.Redis) -> str:
     return f"the ingest Redis uses {used / 2**20:.0f} of {most / 2**20:.0f} MiB"
 
 
+def risks(client: redis.Redis) -> list[str]:
+    """How the ingest Redis, as it is set up, could lose what was acknowledged: sentences. Whether it syncs with each
+    append cannot be asked of a Redis that keeps its CONFIG to itself."""
+    memory: dict[str, Any] = client.info("memory")
+    persistence: dict[str, Any] = client.info("persistence")
+    found = []
+    if not int(persistence["aof_enabled"]):
+        found.append("The ingest Redis keeps nothing on disk (appendonly no)")
+    if (policy := memory["maxmemory_policy"]) != "noeviction":
+        found.append(f"The ingest Redis may throw away what was taken in (maxmemory-policy {policy})")
+    return found
+
+
 def watch(client: redis.Redis) -> None:
     """Measure and tell: the work of beat."""
     short = measure(client)

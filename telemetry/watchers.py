@@ -14,8 +14,11 @@ from typing import Final, Protocol
 from weakref import WeakKeyDictionary
 
 from channels.db import database_sync_to_async
+from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.models import Session
 from django.db import DatabaseError
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
 from psycopg_pool import PoolTimeout
 
 from homes.access import acting_as, acting_as_system
@@ -33,8 +36,11 @@ class Watcher(Protocol):
 
     group: str
     user_id: int
+    session: SessionBase | None
     session_key: str | None
     """None where no session stands behind it."""
+    password_mark: str
+    """The person's `get_session_auth_hash()` when this began: a session ends with the password that opened it."""
 
     def authorise(self, user: User) -> str | None:
         """The group that this person may join, None for none."""
@@ -113,7 +119,8 @@ def _find_refused(some: Iterable[Watcher]) -> list[Watcher]:
     sessions = {watcher.session_key for watcher in some if watcher.session_key is not None}
     with acting_as_system():  # who somebody is; what they may see is asked as them
         people = User.objects.filter(is_active=True).in_bulk(by_user)
-        live = set(Session.objects.filter(session_key__in=sessions).values_list("session_key", flat=True))
+        lasting = Session.objects.filter(session_key__in=sessions, expire_date__gt=timezone.now())
+        live = set(lasting.values_list("session_key", flat=True))
     refused = []
     for user_id, theirs in by_user.items():
         with acting_as(user_id):
@@ -126,4 +133,11 @@ _refused = database_sync_to_async(_find_refused)
 
 def _may_watch(watcher: Watcher, user: User | None, live: set[str]) -> bool:
     has_session = watcher.session_key is None or watcher.session_key in live
-    return user is not None and has_session and watcher.authorise(user) == watcher.group
+    if user is None or not has_session or not _has_same_password(watcher, user):
+        return False
+    user.session = watcher.session
+    return watcher.authorise(user) == watcher.group
+
+
+def _has_same_password(watcher: Watcher, user: User) -> bool:
+    return constant_time_compare(watcher.password_mark, user.get_session_auth_hash())

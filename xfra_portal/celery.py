@@ -6,7 +6,9 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_init
+from celery.signals import after_task_publish, beat_init, worker_init
+
+from xfra_portal import pulse
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xfra_portal.settings")
 
@@ -22,6 +24,13 @@ def _work_as_system(**kwargs: Any) -> None:
     access.start_as_system()
 
 
+@beat_init.connect
+def _tell_that_beat_runs(**kwargs: Any) -> None:
+    """From its first moment, so that nobody waits for the first task to be due, and with each that it sends."""
+    pulse.tell()
+    after_task_publish.connect(pulse.tell)
+
+
 app.conf.beat_schedule = {
     "wake": {"task": "telemetry.tasks.wake", "schedule": 5.0, "options": {"expires": 5, "queue": "ingest"}},
     "watch-silence": {"task": "telemetry.tasks.watch_silence", "schedule": 5.0, "options": {"expires": 5}},
@@ -35,4 +44,5 @@ app.conf.beat_schedule = {
     "find-corrections": {"task": "billing.tasks.find_corrections", "schedule": 21600.0, "options": {"expires": 3600}},
     "check-books": {"task": "billing.tasks.check_books", "schedule": 3600.0, "options": {"expires": 600}},
     "keep-partitions": {"task": "telemetry.tasks.keep_partitions", "schedule": 3600.0, "options": {"expires": 600}},
+    "clear-sessions": {"task": "xfra_portal.tasks.clear_sessions", "schedule": 3600.0, "options": {"expires": 600}},
 }

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Final
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PROFILES: Final = ("local", "test", "production")
+_SIMULATED_PROVIDER: Final = "billing.payout_provider.SimulatedProvider"
 
 _LOCAL_DATA = Path(os.environ.get("XFRA_DATA_DIR", ROOT / ".local"))
 
@@ -19,9 +21,29 @@ if "DATABASE_URL" not in os.environ and os.environ.get("XFRA_PROFILE", "local") 
 
 env = environ.Env()
 
-PROFILE: Final[str] = env.str("XFRA_PROFILE", default="local")
+
+def _profile() -> str:
+    """One of PROFILES. Nothing starts under another name, or with a database and none: all that only production has,
+    such as second factors and cookies for TLS alone, would be missing without a word."""
+    name: str = env.str("XFRA_PROFILE", default="" if "DATABASE_URL" in os.environ else "local")
+    if name not in PROFILES:
+        known = ", ".join(PROFILES)
+        raise ImproperlyConfigured(f"XFRA_PROFILE is {name!r}: say one of {known} wherever DATABASE_URL is given.")
+    return name
+
+
+def _payout_provider() -> str:
+    """What carries payouts. In production never the simulated one: it says "paid" and hosts are told so by mail."""
+    found: str = env.str("XFRA_PAYOUT_PROVIDER", default="" if PROFILE == "production" else _SIMULATED_PROVIDER)
+    if PROFILE == "production" and found == _SIMULATED_PROVIDER:
+        raise ImproperlyConfigured("XFRA_PAYOUT_PROVIDER: the simulated provider moves no money; leave it empty.")
+    return found
+
+
+PROFILE: Final[str] = _profile()
 DATA_DIR: Final[Path] = _LOCAL_DATA
 SECRET_KEY: Final[str] = env.str("SECRET_KEY", default="")
+SECRET_KEY_FALLBACKS: Final[list[str]] = env.list("SECRET_KEY_FALLBACKS", default=[])
 DATABASE_URL: Final[str] = env.str("DATABASE_URL", default="")
 DATABASE_OWNER_URL: Final[str] = env.str("DATABASE_OWNER_URL", default="")
 REDIS_URL: Final[str] = env.str("REDIS_URL", default="")
@@ -32,9 +54,7 @@ CSRF_TRUSTED_ORIGINS: Final[list[str]] = env.list("CSRF_TRUSTED_ORIGINS", defaul
 EMAIL_URL: Final[str] = env.str("EMAIL_URL", default="consolemail://")
 DEFAULT_FROM_EMAIL: Final[str] = env.str("DEFAULT_FROM_EMAIL", default="portal@localhost")
 STATEMENT_SIGNING_KEY: Final[str] = env.str("XFRA_STATEMENT_KEY", default="")
-PAYOUT_PROVIDER: Final[str] = env.str(
-    "XFRA_PAYOUT_PROVIDER", default="" if PROFILE == "production" else "billing.payout_provider.SimulatedProvider"
-)
+PAYOUT_PROVIDER: Final[str] = _payout_provider()
 SHOWS_SIMULATED_DATA: Final[bool] = env.bool("XFRA_SIMULATED", default=PROFILE == "local")
 INGEST_SHARDS: Final[int] = env.int("XFRA_INGEST_SHARDS", default=2)
 INGEST_STREAM_BYTES: Final[int] = env.int("XFRA_INGEST_STREAM_BYTES", default=256 * 1024 * 1024)

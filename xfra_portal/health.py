@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import redis
 from asgiref.sync import sync_to_async
@@ -18,14 +19,16 @@ from redis.retry import Retry
 
 from telemetry import room
 from telemetry.stream import connect
+from xfra_portal import pulse
 from xfra_portal.celery import app
 from xfra_portal.patience import ask_database
+from xfra_portal.probes import Probe
 
-_WORKER_SECONDS = 30.0
+_WORKER_SECONDS = 5.0
 _PART_SECONDS = 2.0
 _IMPATIENT = {"socket_timeout": 2, "socket_connect_timeout": 1}
 _worker_seen: list[float] = []
-_threads = ThreadPoolExecutor(4, "health")
+_threads = ThreadPoolExecutor(5, "health")
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -38,18 +41,26 @@ async def readyz(request: HttpRequest) -> JsonResponse:
 
     `taking_in` says whether nodes' samples are taken in now: without room they are not, while the pages go on.
     """
+    body = await _everything.answer()
+    return JsonResponse(body, status=200 if body["ready"] else 503)
+
+
+async def _look_at_everything() -> dict[str, Any]:
     checks = {
         "postgres": ask_database(),
         "redis": _in_thread(_redis, settings.REDIS_URL),
         "ingest_redis": _in_thread(_redis, settings.INGEST_REDIS_URL),
         "worker": _in_thread(_worker),
+        "beat": _in_thread(_beat),
     }
     taking_in, *problems = await asyncio.gather(_taking_in(), *map(_try, checks.values()))
     parts = dict(zip(checks, problems, strict=True))
     ready = all(problem is None for problem in parts.values())
-    body = {"ready": ready, "parts": {name: problem or "ok" for name, problem in parts.items()}}
-    body["taking_in"] = taking_in
-    return JsonResponse(body, status=200 if ready else 503)
+    said = {name: problem or "ok" for name, problem in parts.items()}
+    return {"ready": ready, "parts": said, "taking_in": taking_in}
+
+
+_everything = Probe(_look_at_everything)
 
 
 def _in_thread(check: Callable[..., None], *arguments: str) -> Awaitable[None]:
@@ -85,21 +96,28 @@ def _shortages() -> str:
 
 
 def _redis(url: str) -> None:
-    client = redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0))
-    try:
+    with _client(url) as client:
         client.ping()
-    finally:
-        client.close()
+
+
+def _beat() -> None:
+    with _client(settings.REDIS_URL) as client:
+        if not pulse.is_heard(client):
+            raise TimeoutError("beat has sent nothing lately")
+
+
+def _client(url: str) -> redis.Redis:
+    return redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0))
 
 
 def _worker() -> None:
-    """A worker answered within the last moments; asking takes a second, so the answer is remembered."""
+    """A worker answered within the last seconds; all of them hear the question, so it is not asked more often."""
     if _worker_seen and time.monotonic() - _worker_seen[0] < _WORKER_SECONDS:
         return
     _worker_seen.clear()
     try:
         with app.connection_for_write(transport_options=_IMPATIENT) as connection:
-            answers = app.control.ping(timeout=1.0, connection=connection)
+            answers = app.control.ping(timeout=1.0, limit=1, connection=connection)
     except (KombuError, CeleryError, OSError) as error:
         raise ConnectionError("no broker") from error
     if not answers:

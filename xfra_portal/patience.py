@@ -18,22 +18,41 @@ from django.db import connections
 from django.http import HttpRequest
 
 from xfra_portal.middleware import unavailable
+from xfra_portal.probes import Probe
 
 logger = logging.getLogger("xfra.availability")
 
 LOOK_AFTER_SECONDS: Final = 1.0
 PROBE_SECONDS: Final = 1.0
+_DJANGOS: Final = {"cursor_factory", "context"}
+_FULL: Final = ("too many clients", "too many connections", "remaining connection slots")
+"""What Postgres says then. A connection that could not be made has no SQLSTATE."""
 
 Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 
 
-async def ask_database() -> None:
-    """Raises TimeoutError or psycopg.Error when Postgres does not answer the application's role within a second."""
+async def _ask_database() -> None:
     known = connections["default"].get_connection_params()
-    address = {name: known[name] for name in ("host", "port", "dbname", "user", "password") if name in known}
-    async with asyncio.timeout(PROBE_SECONDS):
-        async with await psycopg.AsyncConnection.connect(**address, autocommit=True) as connection:
-            await connection.execute("SELECT 1 FROM django_migrations LIMIT 1")
+    address = {name: value for name, value in known.items() if name not in _DJANGOS}
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            async with await psycopg.AsyncConnection.connect(**address, autocommit=True) as connection:
+                await connection.execute("SELECT 1 FROM django_migrations LIMIT 1")
+    except psycopg.OperationalError as error:
+        if not any(words in str(error) for words in _FULL):
+            raise
+        logger.warning("Postgres gives no further connection, so nobody is given up: %s", error)
+
+
+_database = Probe(_ask_database)
+
+
+async def ask_database() -> None:
+    """Raises TimeoutError or psycopg.Error when Postgres does not answer the application's role within a second.
+
+    On one connection of its own, however many ask. A Postgres that has no connection left has answered.
+    """
+    await _database.answer()
 
 
 class Patience:

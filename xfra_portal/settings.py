@@ -14,6 +14,7 @@ IS_PRODUCTION = PROFILE == "production"
 BASE_DIR = e.ROOT
 DATA_DIR = e.DATA_DIR
 SECRET_KEY = e.SECRET_KEY or ("" if IS_PRODUCTION else "local-only-not-a-secret-" + "x" * 40)
+SECRET_KEY_FALLBACKS = e.SECRET_KEY_FALLBACKS
 DEBUG = False
 ALLOWED_HOSTS = e.ALLOWED_HOSTS or ([] if IS_PRODUCTION else ["127.0.0.1", "localhost", "[::1]", "testserver"])
 CSRF_TRUSTED_ORIGINS = e.CSRF_TRUSTED_ORIGINS
@@ -84,7 +85,8 @@ def _database(url: str) -> dict[str, Any]:
     parsed: dict[str, Any] = environ.Env.db_url_config(url or "postgres://unset:unset@127.0.0.1:1/unset")
     parsed["ENGINE"] = "django.db.backends.postgresql"
     # A dead Postgres must be noticed within a page's patience, not after the pool's default of 30 s.
-    parsed["OPTIONS"] = {"connect_timeout": 2, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+    patience = {"connect_timeout": 2, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+    parsed["OPTIONS"] = patience | parsed.get("OPTIONS", {})  # what the address says, such as sslmode, goes before
     return parsed
 
 
@@ -170,7 +172,8 @@ HEADLESS_TOKEN_STRATEGY = "allauth.headless.tokens.strategies.jwt.JWTTokenStrate
 HEADLESS_JWT_ALGORITHM = "HS256"
 HEADLESS_JWT_STATEFUL_VALIDATION_ENABLED = True  # signing out ends the access token too
 HEADLESS_JWT_ACCESS_TOKEN_EXPIRES_IN = 300
-HEADLESS_JWT_REFRESH_TOKEN_EXPIRES_IN = 30 * 86400
+# A refresh token is worth no more than its session, which each renewal lets last anew.
+HEADLESS_JWT_REFRESH_TOKEN_EXPIRES_IN = SESSION_COOKIE_AGE = 14 * 86400
 HEADLESS_SERVE_SPECIFICATION = True
 
 LANGUAGE_CODE = "en-us"
@@ -218,7 +221,6 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = IS_PRODUCTION
 SECURE_HSTS_PRELOAD = IS_PRODUCTION
 SESSION_COOKIE_SECURE = IS_PRODUCTION
 SESSION_COOKIE_HTTPONLY = True
-SESSION_COOKIE_AGE = 14 * 86400
 CSRF_COOKIE_SECURE = IS_PRODUCTION
 
 vars().update(environ.Env.email_url_config(e.EMAIL_URL))
@@ -237,6 +239,7 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "xfra_portal.api.problems.problem_response",
     "DEFAULT_THROTTLE_CLASSES": ["xfra_portal.api.throttling.PersonThrottle"],
     "DEFAULT_THROTTLE_RATES": {"user": "600/min"},
+    "NUM_PROXIES": 0,  # who asks is for the server to know, which believes the proxy's header and nobody else's
     "URL_FORMAT_OVERRIDE": None,  # `format=csv` is ours
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }

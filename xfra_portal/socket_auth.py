@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from allauth.headless.tokens.strategies.jwt.internal import session_key_from_sid, validate_access_token
+from allauth.headless.tokens.strategies.jwt.internal import validate_access_token
 from channels.db import database_sync_to_async
-from django.contrib.sessions.backends.db import SessionStore
+
+from xfra_portal.api.authentication import session_of
 
 PREFIX: Final = "bearer."
 
@@ -36,4 +37,4 @@ def _caller_of(token: str) -> tuple[Any, Any]:
     if found is None:
         return None, None
     user, payload = found
-    return user, SessionStore(session_key_from_sid(payload["sid"]))
+    return user, session_of(payload)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from allauth.account.authentication import get_authentication_records
 from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
+from django.contrib.sessions.backends.base import SessionBase
 from django.db import models
 from django.db.models.functions import Lower
+from django.http import HttpRequest
 
 
 class Party(models.Model):
@@ -40,6 +43,10 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
+    session: SessionBase | None = None
+    """The one through which this person acts here, set by whoever recognised it; not stored. It says how they signed
+    in, so that without it nobody has a role that takes more than a password."""
+
     objects: ClassVar[UserManager] = UserManager()
 
     USERNAME_FIELD = "email"
@@ -59,17 +66,29 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     @property
     def operator_role(self) -> str | None:
-        """One of OperatorRole.Role, or None for somebody who is not the operator's staff, or not yet securely so."""
+        """One of OperatorRole.Role, or None for somebody who is not the operator's staff, or not securely signed in."""
         staff = OperatorRole.objects.filter(user=self).first()
         return staff.role if staff and not self._lacks_second_factor() else None
 
     @property
     def owes_second_factor(self) -> bool:
-        """Staff whose role rests until they have set up a second factor."""
+        """Staff whose role rests until they have set up a second factor, or used the one they have in this session."""
         return self._lacks_second_factor() and OperatorRole.objects.filter(user=self).exists()
 
+    @property
+    def has_second_factor(self) -> bool:
+        return bool(is_mfa_enabled(self))
+
     def _lacks_second_factor(self) -> bool:
-        return bool(settings.REQUIRE_OPERATOR_MFA) and not is_mfa_enabled(self)
+        """That the account has one is not enough: a session may be older, and somebody else's who knew the password."""
+        return bool(settings.REQUIRE_OPERATOR_MFA) and not (self._has_used_second_factor() and self.has_second_factor)
+
+    def _has_used_second_factor(self) -> bool:
+        if self.session is None:
+            return False
+        request = HttpRequest()
+        request.session = self.session
+        return any(record["method"] == "mfa" for record in get_authentication_records(request, self))
 
 
 class OperatorRole(models.Model):

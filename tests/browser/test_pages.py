@@ -12,7 +12,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, WebSocketRoute, expect
 
-from tests.browser.conftest import DESKTOP, PHONE, Enter
+from tests.browser.conftest import DESKTOP, PASSWORD, PHONE, Enter
 from tests.portal.cases import CASES_BY_FACTS, NOW, home
 from xfra_portal.homeowner.cases import cases_of
 
@@ -73,6 +73,31 @@ def test_sign_in_page_is_accessible(enter: Enter) -> None:
     visit = enter()
     visit.go("/accounts/login/")
     assert violations(visit.page) == []
+    assert visit.complaints == []
+
+
+def test_a_passkey_made_here_signs_in_here(enter: Enter) -> None:
+    """The browser has a virtual authenticator, which answers as a phone does. WebAuthn wants a name, not a number."""
+    visit = enter()
+    visit.url = visit.url.replace("127.0.0.1", "localhost")
+    page = visit.sign_in(HOST).page
+    session = page.context.new_cdp_session(page)
+    session.send("WebAuthn.enable")
+    options = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True,
+               "isUserVerified": True, "automaticPresenceSimulation": True}  # fmt: skip
+    session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+    page.click("a[title^='Your account']")
+    page.click("a[href='/accounts/2fa/webauthn/add/']")
+    page.fill("input[name=password]", PASSWORD)
+    page.click("main button[type=submit]")
+    page.fill("input[name=name]", "phone")
+    page.check("input[name=passwordless]")
+    page.click("#mfa_webauthn_add")
+    page.wait_for_url(lambda url: "webauthn/add" not in url)
+    page.click("[aria-label='Sign out']")
+    visit.go("/accounts/login/")
+    page.click("#passkey_login")
+    page.wait_for_url(lambda url: "/homes/" in url)
     assert visit.complaints == []
 
 

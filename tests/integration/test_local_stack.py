@@ -61,6 +61,6 @@ def test_without_the_simulator_nothing_arrives_and_everything_works(stack: Stack
 def test_ready_means_that_each_part_was_asked(stack: StackFactory) -> None:
     portal = stack(homes=2)
     answer = httpx.get(f"{portal.url}/readyz", timeout=20)
-    parts = ("postgres", "redis", "ingest_redis", "worker")
+    parts = ("postgres", "redis", "ingest_redis", "worker", "beat")
     expected = {"ready": True, "parts": dict.fromkeys(parts, "ok"), "taking_in": "yes"}
     assert answer.json() == expected

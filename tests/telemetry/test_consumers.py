@@ -8,8 +8,10 @@ from functools import partial
 from typing import Any
 
 import pytest
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from channels.layers import get_channel_layer
 from django.conf import settings
+from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.db import OperationalError
@@ -169,7 +171,19 @@ def _dismiss(cast: Cast) -> None:
     cast.people["operator"].staff_role.delete()
 
 
+def _reset_password(cast: Cast) -> None:
+    """Away from any browser of theirs, as with a link by mail: no session is deleted, none is good any more."""
+    cast.people["viewer"].set_password("another-horse-battery")
+    cast.people["viewer"].save(update_fields=["password"])
+
+
+def _lapse(cast: Cast) -> None:
+    Session.objects.update(expire_date=timezone.now())
+
+
 WITHDRAWALS = [
+    (home_path, "viewer", _reset_password),
+    (home_path, "viewer", _lapse),
     (home_path, "viewer", _leave),
     (home_path, "viewer", _deactivate),
     (home_path, "viewer", _sign_out),
@@ -194,6 +208,31 @@ def test_what_is_withdrawn_ends_the_socket(
         return await socket.end()
 
     assert run(watch) == WITHDRAWN
+
+
+def test_staff_watches_through_a_session_that_used_a_second_factor_and_no_other(
+    cast: Cast, soon: None, settings: Any
+) -> None:
+    settings.REQUIRE_OPERATOR_MFA = True
+    operator = cast.people["operator"]
+    with acting_as_system():
+        factor = TOTP.activate(operator, generate_totp_secret()).instance
+    with_password, with_factor = session_of(cast, "operator"), session_of(cast, "operator")
+    store = SessionStore(with_factor)
+    store["account_authentication_methods"] = [{"method": "mfa", "at": 0.0, "id": factor.pk, "type": "totp"}]
+    store["account_authentication_methods_user"] = str(operator.pk)
+    store.save()
+
+    async def watch() -> list[int]:
+        refused, socket = Socket(FLEET, with_password), Socket(FLEET, with_factor)
+        await refused.open()
+        await socket.open()
+        await socket.frame()
+        assert await socket.is_quiet(0.5), "a check passes while all is well"
+        await as_system(factor.delete)
+        return [await refused.end(), await socket.end()]
+
+    assert run(watch) == [NOT_FOUND, WITHDRAWN]
 
 
 def test_what_is_withdrawn_is_noticed_within_five_seconds() -> None:

@@ -312,3 +312,19 @@ def test_late_and_twice_is_stored_once_and_the_latest_stays(ingest_redis: redis.
     code = BY_NAME[Kind.NODE]["sound_decibels"].code
     assert latest.read([node.pk])[node.pk, Kind.NODE, 0].values[code] == 40.0
     assert int(ingest_redis.xlen(Keys(shard).stream)) == 0
+
+
+# A Redis that is set up so that it could lose what was acknowledged
+
+
+def test_a_redis_that_would_forget_rings_and_one_that_keeps_does_not(
+    small_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alarms, "_client", lambda: small_redis)
+    assert ["on disk" in alarm.sentence for alarm in alarms.ringing()] == [True]
+    small_redis.config_set("appendonly", "yes")
+    small_redis.config_set("maxmemory-policy", "allkeys-lru")
+    assert ["allkeys-lru" in alarm.sentence for alarm in alarms.ringing()] == [True]
+    small_redis.config_set("maxmemory-policy", "noeviction")
+    assert alarms.ringing() == []
+    assert room.shortages(small_redis) == [], "what it is set up as is no reason to take nothing in"

@@ -5,10 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.headless.contrib.rest_framework.authentication import JWTTokenAuthentication
+from allauth.headless.tokens.strategies.jwt.internal import session_key_from_sid
+from django.contrib.sessions.backends.db import SessionStore
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.request import Request
 
 from homes import access
+
+
+def session_of(payload: dict[str, Any]) -> SessionStore:
+    """The session that a valid access token belongs to; read when it is first asked."""
+    return SessionStore(session_key_from_sid(payload["sid"]))
 
 
 class AccessTokenAuthentication(JWTTokenAuthentication):
@@ -17,7 +24,9 @@ class AccessTokenAuthentication(JWTTokenAuthentication):
     def authenticate(self, request: Request) -> Any:
         found = super().authenticate(request)
         if found is not None:
-            access.set_current(str(found[0].pk))
+            user, payload = found
+            user.session = session_of(payload)
+            access.set_current(str(user.pk))
         return found
 
     def authenticate_header(self, request: Request) -> str:

@@ -41,7 +41,7 @@ def start(request: HttpRequest) -> HttpResponse:
     if role:
         return redirect("desk" if role == OperatorRole.Role.BILLING else "fleet")
     homes = list(Home.objects.visible_to(user).filter(memberships__user=user)[:20])
-    if len(homes) == 1:
+    if len(homes) == 1 and not user.owes_second_factor:
         return redirect("home", homes[0].pk)
     return render(request, "portal/choose_home.html", {"homes": homes})
 

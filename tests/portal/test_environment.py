@@ -1,0 +1,64 @@
+"""What the environment must say before anything starts."""
+
+from __future__ import annotations
+
+import os
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from xfra_portal import environment
+
+DATABASE = "postgres://xfra_app:unused@127.0.0.1:9/xfra"
+SIMULATED = "billing.payout_provider.SimulatedProvider"
+
+
+@pytest.fixture(autouse=True)
+def _bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("DATABASE_URL", "XFRA_PROFILE", "XFRA_PAYOUT_PROVIDER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XFRA_DATA_DIR", str(tmp_path))
+
+
+def _read(monkeypatch: pytest.MonkeyPatch, **given: str) -> dict[str, Any]:
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    return runpy.run_path(str(environment.__file__))
+
+
+@pytest.mark.parametrize("name", ["prod", "Production", "production ", "staging", ""])
+def test_a_profile_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="XFRA_PROFILE"):
+        _read(monkeypatch, XFRA_PROFILE=name, DATABASE_URL=DATABASE)
+
+
+def test_a_database_without_a_profile_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ImproperlyConfigured, match="XFRA_PROFILE"):
+        _read(monkeypatch, DATABASE_URL=DATABASE)
+
+
+def test_without_anything_it_is_local_and_what_the_local_stack_left_is_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert _read(monkeypatch)["PROFILE"] == "local"
+    (tmp_path / "env").write_text(f"XFRA_PROFILE=local\nDATABASE_URL={DATABASE}\n")
+    for name in ("DATABASE_URL", "XFRA_PROFILE"):  # read into the environment, and taken out of it after the test
+        monkeypatch.setenv(name, "")
+        del os.environ[name]
+    found = _read(monkeypatch)
+    assert (found["PROFILE"], found["DATABASE_URL"]) == ("local", DATABASE)
+
+
+@pytest.mark.parametrize(("profile", "provider"), [("production", ""), ("local", SIMULATED), ("test", SIMULATED)])
+def test_money_is_simulated_only_where_nothing_is_real(
+    monkeypatch: pytest.MonkeyPatch, profile: str, provider: str
+) -> None:
+    assert _read(monkeypatch, XFRA_PROFILE=profile, DATABASE_URL=DATABASE)["PAYOUT_PROVIDER"] == provider
+
+
+def test_production_refuses_the_simulated_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ImproperlyConfigured, match="moves no money"):
+        _read(monkeypatch, XFRA_PROFILE="production", DATABASE_URL=DATABASE, XFRA_PAYOUT_PROVIDER=SIMULATED)
