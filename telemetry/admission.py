@@ -16,6 +16,9 @@ from telemetry.known_series import Found, KnownSeries
 from telemetry.remote_write import BadSeries, RawSeries, decompress, walk
 
 FUTURE_MS: Final = 600_000
+TOO_OLD: Final = "older than raw samples are kept"
+TOO_NEW: Final = "more than 10 minutes in the future"
+OUT_OF_BOUNDS: Final = "out of bounds"
 
 
 @dataclass(slots=True)
@@ -24,6 +27,8 @@ class Admitted:
 
     batch: Batch
     refused: Counter[str] = field(default_factory=Counter)
+    not_kept: int = 0
+    """How many series brought exemplars or native histograms: no fault of the sender's, but they are dropped."""
 
     @property
     def complaint(self) -> str:
@@ -56,7 +61,9 @@ def admit(node_id: int, body: Iterable[RawSeries], known: KnownSeries, now: floa
     at_ms: list[int] = []
     values: list[float] = []
     refused: Counter[str] = Counter()
+    not_kept = 0
     for series in body:
+        not_kept += series.has_other_data
         try:
             if series.fault:
                 raise BadSeries(series.fault)
@@ -73,7 +80,9 @@ def admit(node_id: int, body: Iterable[RawSeries], known: KnownSeries, now: floa
     order = np.array(numbers, np.uint16)
     instants = Instants.of(np.array(at_ms, np.int64))
     found = Found(order, instants, np.array(values, np.float64), known.scaling(order))
-    return _believe(node_id, found, known, refused, now, oldest_ms)
+    admitted = _believe(node_id, found, known, refused, now, oldest_ms)
+    admitted.not_kept = not_kept
+    return admitted
 
 
 def _believe(
@@ -106,9 +115,9 @@ def _sift(
     # A ratio printed in percent can come back a hair above one: that is rounding, not nonsense.
     wild = ((value < low - _hair(low)) | (value > high + _hair(high))) & ~early & ~late
     for reason, mask in (
-        ("older than raw samples are kept", early),
-        ("more than 10 minutes in the future", late),
-        ("out of bounds", wild),
+        (TOO_OLD, early),
+        (TOO_NEW, late),
+        (OUT_OF_BOUNDS, wild),
     ):
         if count := int(mask.sum()):
             refused[reason] += count

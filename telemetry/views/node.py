@@ -10,9 +10,10 @@ from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+from redis import RedisError
 
 from homes.models import InventoryEvent, Node
-from telemetry import explanation, reads
+from telemetry import explanation, reads, refusals
 from telemetry.catalogue import COLUMNS, Kind
 from telemetry.charts_policy import draws_charts
 from telemetry.payloads import node_payload
@@ -62,10 +63,19 @@ def node_page(request: HttpRequest, hostname: str) -> HttpResponse:
         "spans": list(reversed(reads.state_spans(node.pk, now - timedelta(days=7), now)))[:12],
         "events": InventoryEvent.objects.filter(node=node).exclude(kind="new")[:20],
         "credentials": node.credentials.order_by("-created_at")[:5],
+        "refused": _refused(node),
         "xids": sorted(CODES.values(), key=lambda xid: xid.code),
         **_charts(request, node),
     }
     return render(request, "telemetry/node.html", context)
+
+
+def _refused(node: Node) -> list[refusals.Refused] | None:
+    """None while nobody can say: a page without it is better than none."""
+    try:
+        return refusals.refused([node.pk])[node.pk]
+    except RedisError:
+        return None
 
 
 def _charts(request: HttpRequest, node: Node) -> dict[str, Any]:

@@ -397,6 +397,7 @@ def test_postgres_away_is_never_401(
     """Whoever was known a moment ago still is; anybody else may come again when the token store is back."""
     go_away, come_back = postgres_away
     monkeypatch.setattr(callers, "REMEMBER_SECONDS", 0.0)
+    monkeypatch.setattr(callers, "REMEMBER_BAD_SECONDS", 0.0)
     monkeypatch.setattr(callers, "RETRY_WHILE_AWAY_SECONDS", 0.5)
     _, other = known[1], f"xfn_999999_{'x' * 43}"
 

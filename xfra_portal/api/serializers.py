@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rest_framework import serializers as s
 
+from telemetry.refusals import Reason
 from xfra_portal.api import live_shapes
 
 
@@ -94,8 +95,21 @@ class NodeListedSerializer(NodeSerializer):
     state = live_shapes.StateNow()
 
 
+class RefusedSerializer(s.Serializer):
+    """What the ingest doors refused of a node for one reason, within a day of the last time."""
+
+    reason = s.ChoiceField([reason.value for reason in Reason])
+    bodies = s.IntegerField(help_text="Bodies of which something or all was refused.")
+    samples = s.IntegerField(help_text="Samples of them, as far as they could be counted.")
+    since = s.DateTimeField(help_text="When counting began.")
+    at = s.DateTimeField(help_text="When it happened last.")
+
+
 class NodeDetailSerializer(NodeSerializer):
     live = live_shapes.NodeLive(help_text="The same object that the node's websocket sends.")
+    refused = RefusedSerializer(
+        many=True, allow_null=True, help_text="The most urgent first; null: the ingest Redis is away."
+    )
 
 
 class InventoryEventSerializer(s.Serializer):
