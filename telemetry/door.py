@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from time import monotonic
 from typing import Any, Final
 
 import redis
@@ -123,7 +124,7 @@ class RemoteWriteDoor:
             body = await self.take_in(node_id, headers, receive)
             admitted = self._decode(node_id, body, written.is_told)
             await self.hand_over(admitted, len(body))
-        written.samples = len(admitted.batch)
+        written.samples = admitted.taken
         if admitted.refused:
             logger.info("node %s: %s", node_id, admitted.complaint)
             return admitted.complaint
@@ -156,11 +157,11 @@ class RemoteWriteDoor:
 
     async def take_in(self, node_id: int, headers: Headers, receive: Receive) -> bytes:
         """The body, unless the node has to wait: then none of it is looked at. Raises Refusal."""
-        seconds = self._pace.wait_seconds(node_id, time.monotonic())
+        seconds = self._pace.wait_seconds(node_id, monotonic())
         if seconds:
             raise try_later("this node sends faster than a node may", seconds, Reason.RATE)
         body = await read_body(headers, receive)
-        self._pace.charge_bytes(node_id, time.monotonic(), len(body))
+        self._pace.charge_bytes(node_id, monotonic(), len(body))
         return body
 
     def known(self, node_id: int) -> KnownSeries:
@@ -193,7 +194,7 @@ class RemoteWriteDoor:
     async def _append(self, batch: Batch, received_bytes: int) -> None:
         shard, body = shard_of(batch.node_id), batches.encode(batch)
         # What labels mean travels with each batch: a few bytes of a node with long labels can become many.
-        now, more_bytes = time.monotonic(), max(0, len(body) - received_bytes)
+        now, more_bytes = monotonic(), max(0, len(body) - received_bytes)
         self._pace.charge_samples(batch.node_id, now, len(batch))
         self._pace.charge_bytes(batch.node_id, now, more_bytes)
         if self._appender is None:

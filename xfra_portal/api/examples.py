@@ -191,6 +191,8 @@ _ANSWERS: Final[dict[str, dict[str, Any]]] = {
     "nodes_telemetry": _HISTORY | {"series": [_SERIES | {"metric": "power_watts", "subject": "GPU-1b2c"}]},
     "nodes_states": _SPANS,
     "nodes_inventory": _page(_EVENT),
+    "nodes_other_series": _page({"id": 7, "name": "node_load1", "labels": {"job": "node"}, "heard_at": _AT}),
+    "nodes_other_series_samples": {"name": "node_load1", "labels": {"job": "node"}, "at": [_AT], "values": [0.42]},
     "dead_letters_list": {
         "letters": 1,
         "held_bytes": 8231,

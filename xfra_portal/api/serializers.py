@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers as s
 
 from telemetry.refusals import Reason
@@ -211,6 +212,31 @@ class HomePageSerializer(_Page):
 
 class NodePageSerializer(_Page):
     results = NodeListedSerializer(many=True)
+
+
+class OtherSeriesSerializer(s.Serializer):
+    id = s.IntegerField()
+    name = s.CharField()
+    labels = s.DictField(child=s.CharField())
+    heard_at = s.DateTimeField(allow_null=True, help_text="Its newest sample that is still kept; null: none is.")
+
+
+class OtherSeriesPageSerializer(_Page):
+    results = OtherSeriesSerializer(many=True)
+
+
+@extend_schema_field({"oneOf": [{"type": "number"}, {"type": "string", "enum": ["NaN", "+Inf", "-Inf"]}]})
+class SampleField(s.Field):
+    """A number, or the word for what is none."""
+
+
+class OtherSamplesSerializer(s.Serializer):
+    """As sent, oldest first; `at` and `values` are equally long."""
+
+    name = s.CharField()
+    labels = s.DictField(child=s.CharField())
+    at = s.ListField(child=s.DateTimeField())
+    values = s.ListField(child=SampleField())
 
 
 class InventoryPageSerializer(_Page):
