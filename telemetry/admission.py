@@ -13,9 +13,12 @@ from telemetry.batch import OTHER, Batch, Float64s, Instants
 from telemetry.catalogue import NOT_SUPPORTED
 from telemetry.expected_bytes import Slate
 from telemetry.known_series import Found, KnownSeries
-from telemetry.remote_write import BadSeries, RawSeries, decompress, walk
+from telemetry.remote_write import STALE_BITS, BadSeries, RawSeries, decompress, walk
 
 FUTURE_MS: Final = 600_000
+TOO_OLD: Final = "older than raw samples are kept"
+TOO_NEW: Final = "more than 10 minutes in the future"
+OUT_OF_BOUNDS: Final = "out of bounds"
 
 
 @dataclass(slots=True)
@@ -24,12 +27,21 @@ class Admitted:
 
     batch: Batch
     refused: Counter[str] = field(default_factory=Counter)
+    absent: int = 0
+    """Samples that were understood and leave nothing to store."""
+    not_kept: int = 0
+    """How many series brought exemplars or native histograms: no fault of the sender's, but they are dropped."""
+
+    @property
+    def taken(self) -> int:
+        """How many samples a sender may be told were written."""
+        return len(self.batch) + self.absent
 
     @property
     def complaint(self) -> str:
         """One line for a 400, such as `3 of 500 refused: 3 more than 10 minutes in the future`."""
         parts = ", ".join(f"{count} {reason}" for reason, count in sorted(self.refused.items()))
-        total = len(self.batch) + self.refused.total()
+        total = self.taken + self.refused.total()
         return f"{self.refused.total()} of {total} refused: {parts}"
 
 
@@ -56,7 +68,9 @@ def admit(node_id: int, body: Iterable[RawSeries], known: KnownSeries, now: floa
     at_ms: list[int] = []
     values: list[float] = []
     refused: Counter[str] = Counter()
+    not_kept = 0
     for series in body:
+        not_kept += series.has_other_data
         try:
             if series.fault:
                 raise BadSeries(series.fault)
@@ -73,7 +87,9 @@ def admit(node_id: int, body: Iterable[RawSeries], known: KnownSeries, now: floa
     order = np.array(numbers, np.uint16)
     instants = Instants.of(np.array(at_ms, np.int64))
     found = Found(order, instants, np.array(values, np.float64), known.scaling(order))
-    return _believe(node_id, found, known, refused, now, oldest_ms)
+    admitted = _believe(node_id, found, known, refused, now, oldest_ms)
+    admitted.not_kept = not_kept
+    return admitted
 
 
 def _believe(
@@ -84,7 +100,7 @@ def _believe(
     raw, at_ms = found.values, found.instants.at_ms.tolist()
     with np.errstate(invalid="ignore"):  # a stale marker is a signalling NaN
         value = raw * scale
-        odd = ((value < low) | (value > certain)).any()
+        odd = not ((value >= low) & (value <= certain)).all()  # NaN is odd
     batch = Batch(node_id, known.layout, found.series, found.instants, value)
     if odd or (at_ms and (min(at_ms) < oldest_ms or max(at_ms) > newest_ms)):
         return _sift(batch, raw, (low, high), (oldest_ms, newest_ms), refused)
@@ -98,24 +114,31 @@ def _sift(
     window_ms: tuple[int, int],
     refused: Counter[str],
 ) -> Admitted:
-    """A batch with something in it that is not simply true."""
-    (low, high), at = bounds, batch.at_ms
+    """A batch with something in it that is not simply true.
+
+    In the catalogue a stale marker ends the series, and any other NaN (an exporter's "no reading just now") says
+    nothing. Outside it NaN is a value, as in a Go summary, and an end leaves nothing to store.
+    """
+    (low, high), at, is_other = bounds, batch.at_ms, batch.kinds == OTHER
+    is_end = raw.view(np.uint64) == STALE_BITS
     with np.errstate(invalid="ignore"):
-        value = np.where((raw >= NOT_SUPPORTED) & (batch.kinds != OTHER), np.nan, batch.values)
+        value = np.where((raw >= NOT_SUPPORTED) & ~is_other, np.nan, batch.values)
     early, late = at < window_ms[0], at > window_ms[1]
     # A ratio printed in percent can come back a hair above one: that is rounding, not nonsense.
     wild = ((value < low - _hair(low)) | (value > high + _hair(high))) & ~early & ~late
     for reason, mask in (
-        ("older than raw samples are kept", early),
-        ("more than 10 minutes in the future", late),
-        ("out of bounds", wild),
+        (TOO_OLD, early),
+        (TOO_NEW, late),
+        (OUT_OF_BOUNDS, wild),
     ):
         if count := int(mask.sum()):
             refused[reason] += count
-    keep = ~(early | late | wild)
+    nothing = np.where(is_other, is_end, np.isnan(raw) & ~is_end) & ~early & ~late
+    keep = ~(early | late | wild | nothing)
     return Admitted(
         Batch(batch.node_id, batch.layout, batch.series[keep], Instants.of(at[keep]), np.clip(value, low, high)[keep]),
         refused,
+        int(nothing.sum()),
     )
 
 

@@ -10,11 +10,13 @@ from typing import Final
 
 import redis
 
-from telemetry import dead_letters, room
+from homes.models import Node
+from telemetry import dead_letters, refusals, room
 from telemetry.attention import Severity
 from telemetry.explanation import duration
 from telemetry.node_state import SILENCE_SECONDS
 from telemetry.readings import NodeStatus
+from telemetry.refusals import Reason
 from telemetry.stream import connect
 
 _ACTIONS: Final = {
@@ -22,6 +24,8 @@ _ACTIONS: Final = {
     "memory": "see why the workers do not keep up, or give the ingest Redis more memory",
     "store": "free disk space where Postgres keeps its data; what was taken in waits in the stream",
 }
+_NAMED: Final = 3
+"""So many nodes are named of which the door refuses something; a node's page says the rest."""
 AWAY: Final = "The ingest Redis does not answer: nothing is taken in, senders keep what they have"
 
 
@@ -56,13 +60,14 @@ def ringing() -> list[Alarm]:
     try:
         shortages, count = room.shortages(_client()), dead_letters.count(_client())
         risks = room.risks(_client())
+        refused = refusals.lately(_client())
     except redis.RedisError:
         return [Alarm(Severity.CRITICAL, AWAY, "look at the ingest Redis and at its disk")]
     shut = [
         Alarm(Severity.CRITICAL, f"Nothing is taken in: {short.sentence}", _ACTIONS[short.cause]) for short in shortages
     ]
     unsafe = [Alarm(Severity.CRITICAL, sentence, "set it up as docs/operations.md says") for sentence in risks]
-    return [*shut, *unsafe, *_of_letters(count)]
+    return [*shut, *unsafe, *_of_letters(count), *(_of_refusals(reason, ids) for reason, ids in refused.items())]
 
 
 def _of_letters(count: dead_letters.Count) -> list[Alarm]:
@@ -74,3 +79,14 @@ def _of_letters(count: dead_letters.Count) -> list[Alarm]:
         words = "The dead letters are full: what cannot be stored takes the room of what can"
         found.insert(0, Alarm(Severity.CRITICAL, words, "retry or discard what is there", "dead-letters"))
     return found
+
+
+def _of_refusals(reason: Reason, node_ids: list[int]) -> Alarm:
+    """One for all nodes: a release that is wrong everywhere is one thing to do."""
+    named = node_ids[:_NAMED]
+    names = dict(Node.objects.filter(pk__in=named).values_list("pk", "hostname"))
+    who = ", ".join(names.get(node_id, f"node {node_id}") for node_id in named)
+    if more := len(node_ids) - len(named):
+        who += f" and {more:,} more"
+    severity = Severity.MAJOR if refusals.loses_samples(reason) else Severity.MINOR
+    return Alarm(severity, f"{who}: {reason.words}", reason.remedy)

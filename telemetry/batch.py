@@ -108,7 +108,7 @@ class Batch:
     """Samples of one node in the order in which they arrived: (n,) arrays.
 
     `series` are positions in the layout. Values are in base units; NaN says that the series ended or has
-    no value at that instant.
+    no value at that instant, except outside the catalogue, where it is a value.
     """
 
     node_id: int

@@ -24,6 +24,7 @@ from psycopg_pool import PoolTimeout
 from homes.access import acting_as_system
 from homes.models import NodeCredential
 from homes.models.credentials import parse_token
+from telemetry.strangers import Strangers
 
 REMEMBER_SECONDS: Final = 2.0
 TRUST_WHILE_AWAY_SECONDS: Final = 900.0
@@ -31,20 +32,29 @@ RETRY_WHILE_AWAY_SECONDS: Final = 2.0
 LOOK_UP_SECONDS: Final = 3.0
 LAST_USED_SECONDS: Final = 60.0
 MAX_REMEMBERED: Final = 200_000
+REMEMBER_BAD_SECONDS: Final = 30.0
+"""A token that is not good does not become so: only a store that was restored could say otherwise."""
+MAX_BAD_REMEMBERED: Final = 10_000
 
 
 class CallerUnknown(Exception):
-    """No live credential has this token."""
+    """No live credential has this token. `node_id` says whose it was, where it is a revoked one."""
+
+    def __init__(self, node_id: int | None = None) -> None:
+        super().__init__("unknown or revoked token")
+        self.node_id = node_id
 
 
 class CallersUnavailable(Exception):
-    """The token store cannot be asked and does not remember this caller."""
+    """The token store cannot be asked, or not for this address now, and this caller is not remembered."""
 
 
 @dataclass(slots=True)
 class _Known:
+    """A token that is good."""
+
     credential_id: int
-    node_id: int | None
+    node_id: int
     checked_at: float
     """When the database last said so (monotonic seconds)."""
     noted_at: float
@@ -56,35 +66,52 @@ class Callers:
 
     def __init__(self) -> None:
         self._known: dict[bytes, _Known] = {}
+        self._bad: dict[bytes, tuple[float, int | None]] = {}
+        """Until when a token is remembered as not good, and whose it was; the oldest first."""
+        self._strangers = Strangers()
         self._confirmed_at = 0.0
         self._confirming: asyncio.Task[None] | None = None
         self._away_until = 0.0
 
-    async def identify(self, token: str) -> int:
-        """The node id behind a token. Raises CallerUnknown or CallersUnavailable."""
+    async def identify(self, token: str, address: str) -> int:
+        """The node id behind a token that comes from an address. Raises CallerUnknown or CallersUnavailable."""
         key = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         known, now = self._known.get(key), time.monotonic()
-        if known is not None and known.node_id is not None and now - self._confirmed_at >= REMEMBER_SECONDS:
+        if known is not None and now - self._confirmed_at >= REMEMBER_SECONDS:
             await self._confirm()
             known = self._known.get(key)
-        if known is None or (known.node_id is None and now - known.checked_at >= REMEMBER_SECONDS):
-            known = await self._ask(key, token)
-        if known.node_id is None:
-            raise CallerUnknown
+        if known is None:
+            known = await self._ask(key, token, address)
         if self._away_until and now - known.checked_at > TRUST_WHILE_AWAY_SECONDS:
-            raise CallersUnavailable
+            raise CallersUnavailable("the token store is away")
         return known.node_id
 
-    async def _ask(self, key: bytes, token: str) -> _Known:
+    async def _ask(self, key: bytes, token: str, address: str) -> _Known:
         """Look a token up. While the store is away, one caller in a while finds out whether it is back."""
+        until, whose = self._bad.get(key, (0.0, None))
+        parsed = parse_token(token)
+        if parsed is None or time.monotonic() < until:
+            raise CallerUnknown(whose)
         if time.monotonic() < self._away_until:
-            raise CallersUnavailable
-        credential_id, node_id = await self._in_store(_look_up, token)
+            raise CallersUnavailable("the token store is away")
+        if self._strangers.are_many(address):
+            raise CallersUnavailable("too many unknown tokens from your address")
+        credential_id, whose, is_live = await self._in_store(_look_up, *parsed)
+        now = time.monotonic()
+        if not is_live or whose is None:
+            self._strangers.count(address)
+            self._remember_bad(key, now + REMEMBER_BAD_SECONDS, whose)
+            raise CallerUnknown(whose)
         if len(self._known) >= MAX_REMEMBERED:
             self._known.clear()
-        now = time.monotonic()
-        fresh = self._known[key] = _Known(credential_id, node_id, now, now)
+        fresh = self._known[key] = _Known(credential_id, whose, now, now)
         return fresh
+
+    def _remember_bad(self, key: bytes, until: float, whose: int | None) -> None:
+        self._bad.pop(key, None)
+        if len(self._bad) >= MAX_BAD_REMEMBERED:
+            del self._bad[next(iter(self._bad))]
+        self._bad[key] = until, whose
 
     async def _confirm(self) -> None:
         """Everybody who comes meanwhile waits for the same answer."""
@@ -103,7 +130,7 @@ class Callers:
 
     async def _confirm_all(self) -> None:
         began = time.monotonic()
-        held = {key: known for key, known in self._known.items() if known.node_id is not None}
+        held = dict(self._known)
         unnoted = [k.credential_id for k in held.values() if began - k.noted_at >= LAST_USED_SECONDS]
         live: set[int] = await self._in_store(_confirm, [known.credential_id for known in held.values()], unnoted)
         for key, known in held.items():
@@ -125,23 +152,21 @@ class Callers:
                 answer = await question(*arguments)
         except (DatabaseError, PoolTimeout, TimeoutError):
             self._away_until = time.monotonic() + RETRY_WHILE_AWAY_SECONDS
-            raise CallersUnavailable from None
+            raise CallersUnavailable("the token store is away") from None
         self._away_until = 0.0
         return answer
 
 
-def _find(token: str) -> tuple[int, int | None]:
-    """(credential id, node id); the node is None for a token that is not good."""
-    parsed = parse_token(token)
-    if parsed is None:
-        return 0, None
-    credential_id, secret = parsed
+def _find(credential_id: int, secret: str) -> tuple[int, int | None, bool]:
+    """(credential id, whose it is, whether it is good); the node is None for a token that never was."""
     with acting_as_system():
-        credential = NodeCredential.objects.live().filter(pk=credential_id).first()
+        credential = NodeCredential.objects.filter(pk=credential_id).first()
         if credential is None or not credential.matches(secret):
-            return credential_id, None
+            return credential_id, None, False
+        if credential.revoked_at is not None:
+            return credential_id, credential.node_id, False
         _note_use([credential_id])
-        return credential_id, credential.node_id
+        return credential_id, credential.node_id, True
 
 
 def _still_live(credential_ids: list[int], in_use: list[int]) -> set[int]:

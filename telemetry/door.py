@@ -11,9 +11,11 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from time import monotonic
 from typing import Any, Final
 
 import redis
@@ -27,10 +29,13 @@ from telemetry import remote_write as wire
 from telemetry import remote_write_v2
 from telemetry.admission import Admitted, admit, admit_body
 from telemetry.appending import Appender
+from telemetry.batch import Batch
 from telemetry.callers import Callers, CallersUnavailable, CallerUnknown
 from telemetry.deadlines import Deadlines
 from telemetry.expected_bytes import Slate
 from telemetry.known_series import KnownSeries
+from telemetry.pace import Pace
+from telemetry.refusals import Reason, Teller, reason_of
 from telemetry.stream import StreamFull, shard_of
 from telemetry.tasks import drain
 
@@ -45,6 +50,7 @@ Headers = dict[bytes, bytes]
 V1: Final = b"application/x-protobuf;proto=prometheus.writerequest"
 V2: Final = b"application/x-protobuf;proto=io.prometheus.write.v2.request"
 BODY_SECONDS: Final = 20.0
+_LONGEST_WAIT: Final = 60
 _PLAIN: Final = b"text/plain; charset=utf-8"
 
 
@@ -64,16 +70,26 @@ class Written:
 
 
 class Refusal(Exception):
-    """An answer other than 204."""
+    """An answer other than 204. Where `counts_as` says so, operators are shown it beside the node."""
 
-    def __init__(self, status: int, reason: str, headers: list[tuple[bytes, bytes]] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        headers: list[tuple[bytes, bytes]] | None = None,
+        counts_as: Reason | None = None,
+    ) -> None:
         super().__init__(reason)
-        self.status, self.reason, self.headers = status, reason, headers or []
+        self.status, self.reason, self.headers, self.counts_as = status, reason, headers or [], counts_as
 
 
-def try_later(reason: str) -> Refusal:
-    """503 with jitter, so that a fleet that was turned away does not come back as one."""
-    return Refusal(503, reason, [(b"retry-after", str(random.randint(1, 5)).encode())])  # noqa: S311
+def try_later(reason: str, seconds: float = 0.0, counts_as: Reason | None = None) -> Refusal:
+    """503 with jitter, so that a fleet that was turned away does not come back as one.
+
+    Also where one node has to wait: stock Prometheus throws away what is answered 429.
+    """
+    after = str(min(int(seconds), _LONGEST_WAIT) + random.randint(1, 5)).encode()  # noqa: S311
+    return Refusal(503, reason, [(b"retry-after", after)], counts_as)
 
 
 class RemoteWriteDoor:
@@ -83,45 +99,70 @@ class RemoteWriteDoor:
         self._callers = Callers()
         self._series: dict[int, KnownSeries] = {}
         self._slate = Slate()
+        self._pace = Pace()
         self._appender: Appender | None = None
+        self._redis: redis.asyncio.Redis | None = None
+        self._refusals = Teller(self._ingest_redis)
         self._waking: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
         written = Written(_media_type(headers.get(b"content-type", b"")) == V2)
         try:
-            complaint = await self._accept(scope["method"], headers, receive, written)
+            complaint = await self._accept(scope, headers, receive, written)
             await answer(send, 400 if complaint else 204, complaint, written.headers)
         except Refusal as refusal:
             await answer(send, refusal.status, refusal.reason, [*refusal.headers, *written.headers])
 
-    async def _accept(self, method: str, headers: Headers, receive: Receive, written: Written) -> str:
+    async def _accept(self, scope: Scope, headers: Headers, receive: Receive, written: Written) -> str:
         """Returns the complaint of a partial write, or nothing."""
-        if method != "POST":
+        if scope["method"] != "POST":
             raise Refusal(405, "use POST", [(b"allow", b"POST")])
-        node_id = await self.authenticate(headers)
-        _check_format(headers)
-        body = await read_body(headers, receive)
-        admitted = self._decode(node_id, body, written.is_told)
-        if len(admitted.batch):
-            await self.hand_over(admitted)
-            written.samples = len(admitted.batch)
+        node_id = await self.authenticate(scope, headers)
+        with self.counting(node_id):
+            _check_format(headers)
+            body = await self.take_in(node_id, headers, receive)
+            admitted = self._decode(node_id, body, written.is_told)
+            await self.hand_over(admitted, len(body))
+        written.samples = admitted.taken
         if admitted.refused:
             logger.info("node %s: %s", node_id, admitted.complaint)
             return admitted.complaint
         return ""
 
-    async def authenticate(self, headers: Headers) -> int:
+    @contextmanager
+    def counting(self, node_id: int) -> Iterator[None]:
+        """A refusal within is this node's."""
+        try:
+            yield
+        except Refusal as refusal:
+            if refusal.counts_as:
+                self._refusals.note(node_id, refusal.counts_as)
+            raise
+
+    async def authenticate(self, scope: Scope, headers: Headers) -> int:
         """The id of the node that calls."""
         scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Refusal(401, "send the node's token as a bearer token", [(b"www-authenticate", b"Bearer")])
         try:
-            return await self._callers.identify(token.strip())
-        except CallerUnknown:
-            raise Refusal(401, "unknown or revoked token", [(b"www-authenticate", b"Bearer")]) from None
-        except CallersUnavailable:
-            raise try_later("the token store is away") from None
+            return await self._callers.identify(token.strip(), (scope.get("client") or ("",))[0])
+        except CallerUnknown as error:
+            if error.node_id is not None:
+                logger.info("node %s: a revoked token", error.node_id)
+                self._refusals.note(error.node_id, Reason.TOKEN)
+            raise Refusal(401, str(error), [(b"www-authenticate", b"Bearer")]) from None
+        except CallersUnavailable as error:
+            raise try_later(str(error)) from None
+
+    async def take_in(self, node_id: int, headers: Headers, receive: Receive) -> bytes:
+        """The body, unless the node has to wait: then none of it is looked at. Raises Refusal."""
+        seconds = self._pace.wait_seconds(node_id, monotonic())
+        if seconds:
+            raise try_later("this node sends faster than a node may", seconds, Reason.RATE)
+        body = await read_body(headers, receive)
+        self._pace.charge_bytes(node_id, monotonic(), len(body))
+        return body
 
     def known(self, node_id: int) -> KnownSeries:
         found = self._series.get(node_id)
@@ -136,17 +177,30 @@ class RemoteWriteDoor:
                 return admit(node_id, remote_write_v2.walk(wire.decompress(body)), known, now, oldest_ms)
             return admit_body(node_id, body, known, self._slate, now, oldest_ms)
         except wire.TooLarge as error:
-            raise Refusal(413, str(error)) from None
+            raise Refusal(413, str(error), counts_as=Reason.TOO_LARGE) from None
         except wire.BadBody as error:
-            raise Refusal(400, str(error)) from None
+            raise Refusal(400, str(error), counts_as=Reason.MALFORMED) from None
 
-    async def hand_over(self, admitted: Admitted) -> None:
-        """When this returns, the batch is safe. Raises Refusal."""
-        shard = shard_of(admitted.batch.node_id)
+    async def hand_over(self, admitted: Admitted, received_bytes: int) -> None:
+        """When this returns, the batch is safe, and what is not in it is counted. Raises Refusal."""
+        if len(admitted.batch):
+            await self._append(admitted.batch, received_bytes)
+        node_id = admitted.batch.node_id
+        for complaint, samples in admitted.refused.items():
+            self._refusals.note(node_id, reason_of(complaint), samples)
+        if admitted.not_kept:
+            self._refusals.note(node_id, Reason.NOT_KEPT, admitted.not_kept)
+
+    async def _append(self, batch: Batch, received_bytes: int) -> None:
+        shard, body = shard_of(batch.node_id), batches.encode(batch)
+        # What labels mean travels with each batch: a few bytes of a node with long labels can become many.
+        now, more_bytes = monotonic(), max(0, len(body) - received_bytes)
+        self._pace.charge_samples(batch.node_id, now, len(batch))
+        self._pace.charge_bytes(batch.node_id, now, more_bytes)
         if self._appender is None:
-            self._appender = Appender(_connect())
+            self._appender = Appender(self._ingest_redis())
         try:
-            wake = await self._appender.append(shard, batches.encode(admitted.batch))
+            wake = await self._appender.append(shard, body)
         except StreamFull as error:
             raise try_later(str(error)) from None
         except (redis.RedisError, OSError) as error:
@@ -154,6 +208,11 @@ class RemoteWriteDoor:
             raise try_later("the ingest stream is away") from None
         if wake:
             self._keep(asyncio.create_task(asyncio.to_thread(_wake, shard)))
+
+    def _ingest_redis(self) -> redis.asyncio.Redis:
+        if self._redis is None:
+            self._redis = _connect()
+        return self._redis
 
     def _keep(self, task: asyncio.Task[None]) -> None:
         """The sender need not wait for it, but the loop forgets tasks that nobody holds."""
@@ -195,10 +254,12 @@ def _media_type(content_type: bytes) -> bytes:
 def _check_format(headers: Headers) -> None:
     if _media_type(headers.get(b"content-type", b"")) not in (V1, V2):
         raise Refusal(
-            415, "send application/x-protobuf of prometheus.WriteRequest (1.0) or io.prometheus.write.v2.Request (2.0)"
+            415,
+            "send application/x-protobuf of prometheus.WriteRequest (1.0) or io.prometheus.write.v2.Request (2.0)",
+            counts_as=Reason.FORMAT,
         )
     if headers.get(b"content-encoding", b"snappy").lower() != b"snappy":
-        raise Refusal(415, "send content-encoding: snappy (block format)")
+        raise Refusal(415, "send content-encoding: snappy (block format)", counts_as=Reason.FORMAT)
 
 
 _deadlines = Deadlines()
@@ -207,7 +268,7 @@ _deadlines = Deadlines()
 async def read_body(headers: Headers, receive: Receive) -> bytes:
     declared = headers.get(b"content-length", b"0")
     if not declared.isdigit() or int(declared) > wire.MAX_COMPRESSED_BYTES:
-        raise Refusal(413, f"a body may have {wire.MAX_COMPRESSED_BYTES} bytes")
+        raise _too_large()
     try:
         return await _deadlines.keep(BODY_SECONDS, _collect(receive))
     except TimeoutError:
@@ -225,10 +286,14 @@ async def _collect(receive: Receive) -> bytes:
         chunk = message.get("body", b"")
         size += len(chunk)
         if size > wire.MAX_COMPRESSED_BYTES:
-            raise Refusal(413, f"a body may have {wire.MAX_COMPRESSED_BYTES} bytes")
+            raise _too_large()
         chunks.append(chunk)
         if not message.get("more_body"):
             return b"".join(chunks)
+
+
+def _too_large() -> Refusal:
+    return Refusal(413, f"a body may have {wire.MAX_COMPRESSED_BYTES} bytes", counts_as=Reason.TOO_LARGE)
 
 
 async def answer(send: Send, status: int, content: str | bytes, headers: list[tuple[bytes, bytes]]) -> None:

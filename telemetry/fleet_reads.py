@@ -16,7 +16,7 @@ from telemetry import aggregates, chunk_reads, chunks, fleet_latest, fleet_rollu
 from telemetry.aggregates import RANKING, Function
 from telemetry.catalogue import BY_NAME, Column, Kind
 from telemetry.chunks import Buckets
-from telemetry.range_reads import NICE_STEPS, source_of
+from telemetry.range_reads import NICE_STEPS, is_kept, refuse_finer_than_kept, source_of
 from telemetry.readings import FleetHistory, FleetSeries
 from telemetry.slabs import FIELD
 from telemetry.tables import FLEET_BLOCK
@@ -122,8 +122,10 @@ def _step(
             raise ValueError("step must be a whole number of minutes, in seconds")
         if trouble := _trouble(question, groups, seconds, asked, whole):
             raise ValueError(trouble)
+        refuse_finer_than_kept(asked, start)
         return asked
-    nice = [step for step in NICE_STEPS if step >= _FEWEST_SECONDS and seconds / step <= _TARGET_BUCKETS]
+    kept = [step for step in NICE_STEPS if step >= _FEWEST_SECONDS and is_kept(step, start)]
+    nice = [step for step in kept if seconds / step <= _TARGET_BUCKETS]
     for step in nice or NICE_STEPS[-1:]:
         trouble = _trouble(question, groups, seconds, step, whole)
         if not trouble:

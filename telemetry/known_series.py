@@ -22,6 +22,8 @@ from telemetry.expected_bytes import VALUED, ZERO, ExpectedBytes, Slate
 from telemetry.remote_write import BadBody, BadSeries, label_span, parse_labels
 
 SERIES_BUDGET: Final = 3000
+OVER_BUDGET: Final = "over the budget of"
+"""How the complaint about a series too many begins."""
 IDLE_SECONDS: Final = 3600.0
 
 _WINDOW: Final = 64
@@ -138,7 +140,7 @@ class KnownSeries:
         """The number of a series that was not sent for an hour, which is forgotten."""
         number = int(self._used_at.argmin())
         if now - self._used_at[number] < IDLE_SECONDS:
-            raise BadSeries(f"over the budget of {self._budget} series per node")
+            raise BadSeries(f"{OVER_BUDGET} {self._budget} series per node")
         self._numbers = {key: other for key, other in self._numbers.items() if other != number}
         return number
 

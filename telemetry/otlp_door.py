@@ -25,8 +25,8 @@ from telemetry.door import (
     Send,
     answer,
     oldest_accepted_ms,
-    read_body,
 )
+from telemetry.refusals import Reason
 from telemetry.remote_write import BadBody, TooLarge
 from telemetry.remote_write_v2 import spell
 
@@ -51,28 +51,37 @@ class OtlpDoor:
         is_json = _media_type(headers) == JSON
         media = [(b"content-type", JSON if is_json else PROTOBUF)]
         try:
-            rejected = await self._accept(scope["method"], headers, receive)
+            rejected = await self._accept(scope, headers, receive)
             await answer(send, 200, _response(rejected, is_json), media)
         except Refusal as refusal:
             await answer(send, refusal.status, _status(refusal, is_json), [*refusal.headers, *media])
 
-    async def _accept(self, method: str, headers: Headers, receive: Receive) -> Counter[str]:
+    async def _accept(self, scope: Scope, headers: Headers, receive: Receive) -> Counter[str]:
         """Returns what was rejected, by reason."""
-        if method != "POST":
+        if scope["method"] != "POST":
             raise Refusal(405, "use POST", [(b"allow", b"POST")])
-        node_id = await self._door.authenticate(headers)
+        node_id = await self._door.authenticate(scope, headers)
+        with self._door.counting(node_id):
+            return await self._take(node_id, headers, receive)
+
+    async def _take(self, node_id: int, headers: Headers, receive: Receive) -> Counter[str]:
         if _media_type(headers) not in (PROTOBUF, JSON):
-            raise Refusal(415, "send application/x-protobuf or application/json of ExportMetricsServiceRequest")
-        body = _decompress(headers.get(b"content-encoding", b"identity").lower(), await read_body(headers, receive))
+            raise Refusal(
+                415,
+                "send application/x-protobuf or application/json of ExportMetricsServiceRequest",
+                counts_as=Reason.FORMAT,
+            )
+        received = await self._door.take_in(node_id, headers, receive)
+        body = _decompress(headers.get(b"content-encoding", b"identity").lower(), received)
         try:
             found = otlp.translate(otlp.parse(body, _media_type(headers) == JSON))
         except TooLarge as error:
-            raise Refusal(413, str(error)) from None
+            raise Refusal(413, str(error), counts_as=Reason.TOO_LARGE) from None
         except BadBody as error:
-            raise Refusal(400, str(error)) from None
+            raise Refusal(400, str(error), counts_as=Reason.MALFORMED) from None
         admitted = admit(node_id, found.series, self._door.known(node_id), time.time(), oldest_accepted_ms())
-        if len(admitted.batch):
-            await self._door.hand_over(admitted)
+        admitted.not_kept = found.rejected.total()
+        await self._door.hand_over(admitted, len(received))
         return found.rejected + admitted.refused
 
 
@@ -86,13 +95,14 @@ def _decompress(encoding: bytes, body: bytes) -> bytes:
         try:
             body = inflate.decompress(body, MAX_DECOMPRESSED_BYTES + 1)
         except zlib.error:
-            raise Refusal(400, "body is not gzip") from None
+            raise Refusal(400, "body is not gzip", counts_as=Reason.MALFORMED) from None
         if not inflate.eof and len(body) <= MAX_DECOMPRESSED_BYTES:
-            raise Refusal(400, "the gzip stream is truncated")
+            raise Refusal(400, "the gzip stream is truncated", counts_as=Reason.MALFORMED)
     elif encoding != b"identity":
-        raise Refusal(415, "send content-encoding: gzip, or none")
+        raise Refusal(415, "send content-encoding: gzip, or none", counts_as=Reason.FORMAT)
     if len(body) > MAX_DECOMPRESSED_BYTES:
-        raise Refusal(413, f"a body may have {MAX_DECOMPRESSED_BYTES} bytes decompressed")
+        words = f"a body may have {MAX_DECOMPRESSED_BYTES} bytes decompressed"
+        raise Refusal(413, words, counts_as=Reason.TOO_LARGE)
     return body
 
 

@@ -16,38 +16,62 @@ from telemetry import chunk_reads, chunks
 from telemetry.bucketing import LOOKBACK_SECONDS, bucket_rows
 from telemetry.catalogue import BY_NAME, Column, Kind, Shape
 from telemetry.chunks import Buckets
+from telemetry.partitions import retention_seconds
 from telemetry.readings import Energy, History, Series
 from telemetry.store import raw_store
-from telemetry.tables import ROLLUP_TABLES
+from telemetry.tables import ROLLUP_TABLES, SAMPLE_TABLES
 
 MAX_BUCKETS: Final = 5_000
 MAX_RAW_SECONDS: Final = 6 * 3600
 NICE_STEPS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
 _TARGET_BUCKETS: Final = 300
+_COARSEST_FIRST: Final = tuple(sorted(ROLLUP_TABLES, reverse=True))
+_GRACE_SECONDS: Final = 60
+"""`-14d` is a moment more than fourteen days ago when it is looked at."""
 _CHUNKS_BACK: Final = 120
 
 
 def choose_step(start: datetime, end: datetime, asked: int | None) -> int:
     """The step in seconds, 0 for raw. Raises ValueError for one that cannot be served."""
     span = (end - start).total_seconds()
-    if asked == 0:
-        if span > MAX_RAW_SECONDS:
-            raise ValueError(f"raw samples (step 0) are served for at most {MAX_RAW_SECONDS // 3600} hours at a time")
-        return 0
     if asked is None:
-        step = next((nice for nice in NICE_STEPS if span / nice <= _TARGET_BUCKETS), NICE_STEPS[-1])
-        raw_is_gone = start.timestamp() < time.time() - settings.RAW_RETENTION_HOURS * 3600
-        return max(60, step) if raw_is_gone else step
+        few = (nice for nice in NICE_STEPS if span / nice <= _TARGET_BUCKETS and is_kept(nice, start))
+        return next(few, NICE_STEPS[-1])
+    if asked == 0 and span > MAX_RAW_SECONDS:
+        raise ValueError(f"raw samples (step 0) are served for at most {MAX_RAW_SECONDS // 3600} hours at a time")
     if asked < 0 or (asked > 60 and asked % 60):
         raise ValueError("step must be 0 (raw), 1 to 60, or a whole number of minutes, in seconds")
-    if span / asked > MAX_BUCKETS:
+    if asked and span / asked > MAX_BUCKETS:
         raise ValueError(f"{span / asked:.0f} buckets; at most {MAX_BUCKETS}: ask for a longer step or a shorter range")
+    if source_of(asked) or not settings.SAMPLES_URL:  # an engine keeps raw samples for as long as it likes
+        refuse_finer_than_kept(asked, start)
     return asked
 
 
 def source_of(step: int) -> int:
     """The coarsest stored resolution that divides the step; 0 is raw."""
-    return next((resolution for resolution in (3600, 900, 60) if step and step % resolution == 0), 0)
+    return next((resolution for resolution in _COARSEST_FIRST if step and step % resolution == 0), 0)
+
+
+def is_kept(step: int, start: datetime) -> bool:
+    """Whether Postgres still has, from `start` on, what a step is read from. Of the coarsest there is always a try."""
+    source = source_of(step)
+    return source == _COARSEST_FIRST[0] or start.timestamp() >= time.time() - _kept_seconds(source) - _GRACE_SECONDS
+
+
+def refuse_finer_than_kept(step: int, start: datetime) -> None:
+    """Raises ValueError, with the finest that could be asked for: nulls would look like a gap in what was measured."""
+    if is_kept(step, start):
+        return
+    finest = next(resolution for resolution in reversed(_COARSEST_FIRST) if is_kept(resolution, start))
+    days = _kept_seconds(source_of(step)) / 86_400
+    raise ValueError(
+        f"what such a step is made of is kept for {days:g} days: from this start on, ask for a multiple of {finest}"
+    )
+
+
+def _kept_seconds(source: int) -> int:
+    return retention_seconds(ROLLUP_TABLES[source] if source else SAMPLE_TABLES[Kind.NODE])
 
 
 def read_history(

@@ -15,12 +15,13 @@ from typing import Final
 from django.utils import timezone
 
 from homes.models import Gpu
-from telemetry import copying, fleet_latest, fleet_reads
+from telemetry import copying, fleet_latest, fleet_reads, other_reads
 from telemetry import latest as latest_values
 from telemetry.catalogue import BY_NAME, ENERGY_REGISTERS, Kind
 from telemetry.fleet_reads import Question
-from telemetry.models import Circuit, NodeStateSpan
+from telemetry.models import Circuit, NodeStateSpan, OtherSeries
 from telemetry.node_state import SILENCE_SECONDS, Cause, State
+from telemetry.other_reads import OtherSamples
 from telemetry.range_reads import choose_step, read_history, read_registers
 from telemetry.readings import (
     Cell,
@@ -140,6 +141,16 @@ def _subject_ids(node_id: int, kind: Kind, subjects: Sequence[str] | None) -> di
     else:
         found = {circuit.pk: circuit.name for circuit in Circuit.objects.filter(node=node_id).order_by("name")}
     return {pk: name for pk, name in found.items() if subjects is None or name in subjects}
+
+
+def other_heard(node_id: int, series_ids: Sequence[int]) -> dict[int, datetime]:
+    """When series outside the catalogue were heard last, as far as a sample is still kept."""
+    return other_reads.heard_last(node_id, series_ids)
+
+
+def other_samples(series: OtherSeries, start: datetime, end: datetime) -> OtherSamples:
+    """Raw samples of a series outside the catalogue over [start, end). Raises ValueError for too many."""
+    return other_reads.samples(series, start, end)
 
 
 def fleet(

@@ -140,9 +140,10 @@ def _write_other(cursor: Any, other: Others) -> None:
     nodes, series_ids, at_ms, values = other
     if not len(values):
         return
-    keys = [(nodes, ">i4"), (series_ids, ">i8"), (copying.timestamps(at_ms), ">i8")]
+    # The value among what is never NULL: here NaN is one.
+    cells = [(nodes, ">i4"), (series_ids, ">i8"), (copying.timestamps(at_ms), ">i8"), (values, ">f8")]
     names = ["node_id", "series_id", "at", "value"]
-    _copy(cursor, OTHER_TABLE, names, copying.binary_rows(keys, values.reshape(-1, 1), [8]))
+    _copy(cursor, OTHER_TABLE, names, copying.binary_rows(cells, np.empty((len(values), 0)), []))
     cursor.execute(
         f"INSERT INTO {OTHER_TABLE} SELECT DISTINCT ON (node_id, series_id, at) * FROM new_{OTHER_TABLE}"  # noqa: S608
         " ORDER BY node_id, series_id, at"

@@ -106,11 +106,9 @@ def widen(kind: Kind, samples: Samples) -> Rows:
 
 
 def others(samples: Samples) -> Others:
-    """What is outside the catalogue, ends left out."""
+    """What is outside the catalogue, where NaN is a value."""
     series, at_ms, values = _of_kind(OTHER, samples)
-    some = ~np.isnan(values)
-    series = series[some]
-    return samples.node_ids[series], samples.subject_ids[series], at_ms[some], values[some]
+    return samples.node_ids[series], samples.subject_ids[series], at_ms, values
 
 
 def _of_kind(kind: int, samples: Samples) -> tuple[Ints, Ints, npt.NDArray[np.float64]]:

@@ -8,6 +8,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Tags, register
 from django.core.checks import Warning as Caution
 
+from telemetry.known_series import SERIES_BUDGET
+from telemetry.pace import BURST_SECONDS
 from telemetry.store.addresses import Addresses
 from xfra_portal import environment
 
@@ -81,6 +83,30 @@ def ingest_has_room(**kwargs: Any) -> list[CheckMessage]:
                 "XFRA_RAW_RETENTION_HOURS is below 48: nodes may deliver samples 48 hours late.",
                 hint="Set XFRA_RAW_RETENTION_HOURS to 48 or more.",
                 id="xfra.E005",
+            )
+        ]
+    return []
+
+
+@register(Tags.security, deploy=True)
+def nodes_share_the_stream(**kwargs: Any) -> list[CheckMessage]:
+    shard = settings.INGEST_STREAM_BYTES / settings.INGEST_SHARDS
+    at_once = settings.NODE_BYTES_PER_SECOND * BURST_SECONDS
+    if not settings.NODE_SAMPLES_PER_SECOND or not at_once or at_once > shard / 2:
+        return [
+            Caution(
+                "One node may fill the ingest stream of all that share its shard.",
+                hint="Set XFRA_NODE_SAMPLES_PER_SECOND and XFRA_NODE_BYTES_PER_SECOND (0 is no limit), the latter to"
+                f" at most {shard / 2 / BURST_SECONDS:.0f}, or give XFRA_INGEST_STREAM_BYTES more.",
+                id="xfra.W002",
+            )
+        ]
+    if settings.NODE_SAMPLES_PER_SECOND < SERIES_BUDGET:
+        return [
+            Error(
+                f"XFRA_NODE_SAMPLES_PER_SECOND is below {SERIES_BUDGET}: a node may have as many series, each second.",
+                hint=f"Set it to several times {SERIES_BUDGET}; what is above is for catching up.",
+                id="xfra.E007",
             )
         ]
     return []

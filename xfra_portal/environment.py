@@ -59,6 +59,8 @@ SHOWS_SIMULATED_DATA: Final[bool] = env.bool("XFRA_SIMULATED", default=PROFILE =
 INGEST_SHARDS: Final[int] = env.int("XFRA_INGEST_SHARDS", default=2)
 INGEST_STREAM_BYTES: Final[int] = env.int("XFRA_INGEST_STREAM_BYTES", default=256 * 1024 * 1024)
 INGEST_DEAD_LETTER_BYTES: Final[int] = env.int("XFRA_INGEST_DEAD_LETTER_BYTES", default=32 * 1024 * 1024)
+NODE_SAMPLES_PER_SECOND: Final[int] = env.int("XFRA_NODE_SAMPLES_PER_SECOND", default=20_000)
+NODE_BYTES_PER_SECOND: Final[int] = env.int("XFRA_NODE_BYTES_PER_SECOND", default=1024 * 1024)
 DISK_FOLDERS: Final[list[str]] = env.list("XFRA_DISK_FOLDERS", default=[str(DATA_DIR)] if PROFILE == "local" else [])
 DISK_FREE_BYTES: Final[int] = env.int("XFRA_DISK_FREE_BYTES", default=1024 * 1024 * 1024)
 DISK_FREE_RATIO: Final[float] = env.float("XFRA_DISK_FREE_RATIO", default=0.02 if PROFILE == "local" else 0.1)

@@ -12,9 +12,10 @@ from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+from redis import RedisError
 
 from homes.models import Gpu, InventoryEvent, Node
-from telemetry import explanation, reads
+from telemetry import explanation, reads, refusals
 from telemetry.catalogue import COLUMNS, Kind
 from telemetry.charts_policy import draws_charts
 from telemetry.node_state import SILENCE_SECONDS
@@ -67,11 +68,20 @@ def node_page(request: HttpRequest, hostname: str) -> HttpResponse:
         "spans": list(reversed(reads.state_spans(node.pk, now - timedelta(days=7), now)))[:12],
         "events": _events(node),
         "credentials": node.credentials.order_by("-created_at")[:5],
+        "refused": _refused(node),
         "xids": sorted(CODES.values(), key=lambda xid: xid.code),
         **_charts(request, node),
         "slot_names": _slot_names(node),
     }
     return render(request, "telemetry/node.html", context)
+
+
+def _refused(node: Node) -> list[refusals.Refused] | None:
+    """None while nobody can say: a page without it is better than none."""
+    try:
+        return refusals.refused([node.pk])[node.pk]
+    except RedisError:
+        return None
 
 
 def _charts(request: HttpRequest, node: Node) -> dict[str, Any]:

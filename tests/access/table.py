@@ -117,6 +117,8 @@ api-node                     --- - ...-.. U
 api-node-telemetry           --- - ...-.. U
 api-node-states              --- - ...-.. U
 api-node-inventory           --- - ...-.. U
+api-node-other-series        --- - ...-.. U
+api-node-other-samples       --- - ...-.. U
 api-fleet                    --- - ...... U
 api-fleet-aggregate          --- - ...... U
 api-dead-letters             --- - ..--.. U
@@ -139,8 +141,8 @@ SIGN_IN_NAMESPACES: Final = ("account_", "mfa_", "usersessions_", "headless:")
 PLACEHOLDERS: Final = {"home_id": "home.pk", "node_id": "node.pk", "hostname": "node.hostname"}
 """What the placeholders of an address stand for, as attributes of the cast."""
 
-OF_THE_STATEMENT: Final = {"number": "{number}", "ordinal": "1", "kind": "pdf"}
-"""What further placeholders stand for; the number is that of a statement of the first home."""
+OF_THE_STATEMENT: Final = {"number": "{number}", "ordinal": "1", "kind": "pdf", "series_id": "{series_id}"}
+"""What further placeholders stand for: a statement of the first home, and a series of its node."""
 
 OF_THE_DESK: Final = {
     "month": "{month}",

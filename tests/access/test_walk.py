@@ -15,10 +15,12 @@ from django.urls import URLResolver, get_resolver
 from billing.models import TariffVersion
 from homes.access import acting_as_system
 from tests.access.table import DOORS, OF_THE_DESK, OF_THE_STATEMENT, PLACEHOLDERS, SIGN_IN_NAMESPACES, WRITES
+from tests.api.heard import mention
 from tests.cast import NAMES, Cast, build, needs_database
 from tests.portal.money import begun, billed
 
 pytestmark = needs_database
+_MADE = ("number", "month", "statement_id", "version_id", "series_id")
 _FIXED = {"api-not-found": "/api/v1/no/such/thing", "api-elsewhere": "/api/v0/me"}
 
 
@@ -28,6 +30,7 @@ class BilledCast(Cast):
     month: str = ""
     statement_id: int = 0
     version_id: int = 0
+    series_id: int = 0
 
 
 @pytest.fixture
@@ -39,7 +42,12 @@ def cast(db: None) -> BilledCast:
     with acting_as_system():
         version = TariffVersion.objects.get()
     return BilledCast(
-        **vars(made), number=statement.number, month=f"{month:%Y-%m}", statement_id=statement.pk, version_id=version.pk
+        **vars(made),
+        number=statement.number,
+        month=f"{month:%Y-%m}",
+        statement_id=statement.pk,
+        version_id=version.pk,
+        series_id=mention(made.node),
     )
 
 
@@ -67,7 +75,7 @@ def test_every_door_is_declared() -> None:
 def _address(name: str, template: str, cast: Cast) -> str:
     values = {name: str(attrgetter(path)(cast)) for name, path in PLACEHOLDERS.items()}
     values |= OF_THE_STATEMENT | OF_THE_DESK
-    values |= {name: str(getattr(cast, name, 1)) for name in ("number", "month", "statement_id", "version_id")}
+    values |= {name: str(getattr(cast, name, 1)) for name in _MADE}
     return _FIXED.get(name) or re.sub(r"<(?:\w+:)?(\w+)>", lambda found: values[found[1]], template)
 
 
@@ -94,7 +102,7 @@ def test_refused_doors_give_nothing_away(cast: Cast, person: str) -> None:
     client = cast.client(person)
     made_up = {"home_id": "00000000-0000-4000-8000-000000000000", "node_id": "2147483000", "hostname": "no-such-node"}
     made_up |= OF_THE_STATEMENT | OF_THE_DESK | {"number": "999999999", "month": "2021-02"}
-    made_up |= {"statement_id": "999999999", "version_id": "999999999"}
+    made_up |= {"statement_id": "999999999", "version_id": "999999999", "series_id": "999999999"}
     for name, template in OURS.items():
         if "<" in template and name in DOORS and DOORS[name][person] == "-" and name not in _FIXED:
             real = client.get(_address(name, template, cast))

@@ -25,7 +25,7 @@ from schemathesis.checks import (
 from billing.models import Statement
 from homes.access import acting_as_system
 from telemetry.catalogue import COLUMNS, Kind, Shape
-from tests.api.heard import tell
+from tests.api.heard import mention, tell
 from tests.cast import Cast, needs_database
 from tests.portal.money import begun, billed
 from xfra_portal.api.docs import schema
@@ -118,8 +118,8 @@ def test_answers_follow_the_schema(heard: Cast, operation: str) -> None:
     promised = schema()["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     client = heard.client("admin")
     for home, node in ((heard.home, heard.node), (heard.other_home, heard.other_node)):
-        number = _numbers(heard)[home.pk]
-        answer = client.get(path.format(home_id=home.pk, node_id=node.pk, number=number, ordinal=1, month=_month()))
+        real = {"home_id": home.pk, "node_id": node.pk, "series_id": mention(node), "number": _numbers(heard)[home.pk]}
+        answer = client.get(path.format(**real, ordinal=1, month=_month()))
         assert answer.status_code == 200
         assert _follows(answer.json(), promised) == []
 
@@ -132,6 +132,7 @@ def test_a_fuzzer_finds_nothing(heard: Cast, operation: str, person: str) -> Non
     found = api[OPERATIONS[operation]]["GET"]
     number = _numbers(heard)[heard.home.pk]
     real = {"home_id": str(heard.home.pk), "node_id": heard.node.pk, "number": number, "ordinal": 1, "month": _month()}
+    real["series_id"] = mention(heard.node)
     names = [name for name in real if "{" + name + "}" in OPERATIONS[operation]]
     fixed = {"path_parameters": {name: real[name] for name in names}} if names else {}
     kinds = schemathesis.GenerationMode

@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 from openapi_spec_validator import validate
 
+from tests.api.heard import mention
 from tests.cast import Cast, needs_database
 from tests.portal.money import begun, billed, months
 from xfra_portal.api.docs import schema
@@ -35,9 +36,15 @@ def _month(cast: Cast) -> str:
     return f"{months(cast.home)[1]:%Y-%m}"
 
 
-def _address(path: str, cast: Cast, number: int = 1) -> str:
+def _address(path: str, cast: Cast, number: int = 1, series: int = 1) -> str:
     return path.format(
-        home_id=cast.home.pk, node_id=cast.node.pk, number=number, ordinal=1, kind="pdf", month=_month(cast)
+        home_id=cast.home.pk,
+        node_id=cast.node.pk,
+        series_id=series,
+        number=number,
+        ordinal=1,
+        kind="pdf",
+        month=_month(cast),
     )
 
 
@@ -89,9 +96,9 @@ def test_the_reference_shows_every_operation_and_needs_no_script() -> None:
 def test_odd_parameters_are_refused_or_served_but_break_nothing(cast: Cast, person: str) -> None:
     client = cast.client(person)
     client.raise_request_exception = False
-    number = billed(cast.home)[1].number
+    number, series = billed(cast.home)[1].number, mention(cast.node)
     for path, operation in _operations().items():
-        address = _address(path, cast, number or 0)
+        address = _address(path, cast, number or 0, series)
         names = [found["name"] for found in operation.get("parameters", []) if found["in"] == "query"]
         for name, value in product(names, ODD):
             answer = client.get(address, {name: value})
@@ -101,10 +108,10 @@ def test_odd_parameters_are_refused_or_served_but_break_nothing(cast: Cast, pers
 
 def test_answers_have_the_fields_that_the_schema_promises(cast: Cast) -> None:
     client, models = cast.client("admin"), schema()["components"]["schemas"]
-    number = billed(cast.home)[1].number
+    number, series = billed(cast.home)[1].number, mention(cast.node)
     begun(cast.home)
     for path, operation in _operations().items():
-        answer = client.get(_address(path, cast, number or 0))
+        answer = client.get(_address(path, cast, number or 0, series))
         promised = operation["responses"]["200"]["content"]["application/json"]["schema"]["$ref"]
         model = models[promised.rsplit("/", 1)[-1]]
         assert set(model["required"]) <= answer.json().keys() <= model["properties"].keys(), path

@@ -63,6 +63,18 @@ def test_not_supported_is_absent_and_no_error(metric: str, value: float) -> None
     assert np.isnan(found.batch.values).all()
 
 
+def test_a_nan_that_is_no_stale_marker_says_nothing() -> None:
+    found = admit_all(series("xfra_sound_decibels", [(AT, math.nan), (AT + 1, STALE), (AT + 2, 40.0)]))
+    assert found.batch.at_ms.tolist() == [AT + 1, AT + 2], "an end, and a value"
+    assert (found.taken, found.absent, found.refused) == (3, 1, {})
+
+
+def test_outside_the_catalogue_an_end_leaves_nothing_and_nan_is_a_value() -> None:
+    found = admit_all(series("go_gc_duration_seconds", [(AT, math.nan), (AT + 1, STALE), (AT + 2, 0.5)], quantile="1"))
+    assert found.batch.at_ms.tolist() == [AT, AT + 2] and np.isnan(found.batch.values[0])
+    assert (found.taken, found.absent, found.refused) == (3, 1, {})
+
+
 def test_the_largest_supported_value_is_a_number() -> None:
     found = admit_all(gpu(0, "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION", [(AT, 9.2e18)]))
     assert found.batch.values.tolist() == [9.2e15]

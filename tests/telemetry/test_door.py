@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
@@ -13,14 +14,14 @@ import redis
 from django.db import connections
 
 from homes.models import NodeCredential
-from telemetry import callers, door, ingest
+from telemetry import callers, door, ingest, reads
 from telemetry import remote_write as wire
 from telemetry.catalogue import Kind
 from telemetry.door import RemoteWriteDoor
 from telemetry.stream import Keys, shard_of
 from tests.telemetry import stored
 from tests.telemetry.conftest import MakeNode
-from tests.telemetry.messages import MetricMetadata, WriteRequest, body, gpu, pack, series
+from tests.telemetry.messages import STALE, MetricMetadata, WriteRequest, body, gpu, pack, series
 from xfra_portal import asgi
 
 NOW = int(time.time() * 1000)
@@ -137,6 +138,31 @@ def test_a_partial_write_keeps_the_valid_rest(known: tuple[int, str], monkeypatc
     store(known[0], monkeypatch)
     assert stored.column(Kind.NODE, known[0], "sound_decibels") == {NOW: 40.0}
     assert stored.others(known[0]) == {("node_load1", NOW): 0.5}
+
+
+def test_a_stale_marker_ends_a_series_and_any_other_nan_does_not(
+    known: tuple[int, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compared by bits, also where a body is recognised and not decoded."""
+
+    async def send(*values: float) -> list[int]:
+        agent = Agent(RemoteWriteDoor(), known[1])
+        bodies = [
+            body(series(SOUND, [(NOW + i, value)]), series("go_gc_seconds", [(NOW + i, value)], quantile="1"))
+            for i, value in enumerate(values)
+        ]
+        return [(await agent.post(content)).status_code for content in bodies]
+
+    assert set(asyncio.run(send(40.0, 41.0, 42.0, math.nan))) == {204}
+    store(known[0], monkeypatch)
+    assert reads.latest([known[0]])[known[0]].cells["sound_decibels"].value == 42.0
+    others = stored.others(known[0])
+    assert [value for _, value in sorted(others.items())][:3] == [40.0, 41.0, 42.0]
+    assert math.isnan(others["go_gc_seconds", NOW + 3])
+    assert set(asyncio.run(send(40.0, 41.0, 42.0, math.nan, STALE))) == {204}
+    store(known[0], monkeypatch)
+    assert "sound_decibels" not in reads.latest([known[0]])[known[0]].cells
+    assert len(stored.others(known[0])) == 4
 
 
 # Who is calling
@@ -397,6 +423,7 @@ def test_postgres_away_is_never_401(
     """Whoever was known a moment ago still is; anybody else may come again when the token store is back."""
     go_away, come_back = postgres_away
     monkeypatch.setattr(callers, "REMEMBER_SECONDS", 0.0)
+    monkeypatch.setattr(callers, "REMEMBER_BAD_SECONDS", 0.0)
     monkeypatch.setattr(callers, "RETRY_WHILE_AWAY_SECONDS", 0.5)
     _, other = known[1], f"xfn_999999_{'x' * 43}"
 

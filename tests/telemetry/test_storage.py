@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
@@ -15,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 
 from homes.access import acting_as_system
 from homes.models import Gpu, InventoryEvent, Node
-from telemetry import latest, registry, rollups, states, storage
+from telemetry import latest, reads, registry, rollups, states, storage
 from telemetry.batch import Batch
 from telemetry.catalogue import COLUMNS, Kind
 from telemetry.stream import shard_of
@@ -203,9 +204,27 @@ def test_a_new_label_ends_the_old_series_at_the_instant_at_which_the_new_one_beg
     assert state.cells(Kind.GPU)["xid"].value == 79.0
 
 
-def test_an_unsupported_field_makes_no_row(node: Node) -> None:
-    write(batch(node.pk, gpu(0, TEMP, [(AT, 9223372036854775794.0)], owner(node)), series("x", [(AT, float("nan"))])))
+def test_an_unsupported_field_and_an_end_make_no_row(node: Node) -> None:
+    write(batch(node.pk, gpu(0, TEMP, [(AT, 9223372036854775794.0)], owner(node)), series("x", [(AT, STALE)])))
     assert count(node) == stored.rows(Kind.GPU, node.pk) == 0
+
+
+def test_outside_the_catalogue_nan_is_a_value(node: Node) -> None:
+    """What a Go summary says of a window in which nothing happened."""
+    write(
+        batch(node.pk, series("go_gc_duration_seconds", [(AT, math.nan), (AT + 1, 0.5), (AT + 2, STALE)], quantile="1"))
+    )
+    found = stored.others(node.pk)
+    assert math.isnan(found.pop(("go_gc_duration_seconds", AT)))
+    assert found == {("go_gc_duration_seconds", AT + 1): 0.5}
+
+
+def test_in_the_catalogue_nan_ends_nothing(node: Node) -> None:
+    write(batch(node.pk, series("xfra_sound_decibels", [(AT, 40.0), (AT + 1000, math.nan)])))
+    assert reads.latest([node.pk])[node.pk].cells["sound_decibels"].value == 40.0
+    assert stored.column(Kind.NODE, node.pk, "sound_decibels") == {AT: 40.0}
+    write(batch(node.pk, series("xfra_sound_decibels", [(AT + 2000, STALE)])))
+    assert "sound_decibels" not in reads.latest([node.pk])[node.pk].cells
 
 
 def test_the_same_series_under_two_orders_of_labels_is_one(node: Node) -> None:

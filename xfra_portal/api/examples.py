@@ -153,6 +153,7 @@ def _page(row: dict[str, Any]) -> dict[str, Any]:
     return {"next": None, "previous": None, "results": [row]}
 
 
+_REFUSED: Final = {"reason": "future", "bodies": 12, "samples": 3840, "since": _AT, "at": _AT}
 _DEAD_LETTER: Final = {
     "id": "1795465761771-0",
     "at": _AT,
@@ -186,10 +187,12 @@ _ANSWERS: Final[dict[str, dict[str, Any]]] = {
     "homes_battery_history": _HISTORY | {"series": [_SERIES | {"metric": "battery_power_watts"}]},
     "homes_internet_history": _HISTORY | {"series": [_SERIES | {"metric": "internet_home_latency_seconds"}]},
     "nodes_list": _page(_NODE | {"state": _STATE}),
-    "nodes_read": {**_NODE, "live": _NODE_LIVE},
+    "nodes_read": {**_NODE, "live": _NODE_LIVE, "refused": [_REFUSED]},
     "nodes_telemetry": _HISTORY | {"series": [_SERIES | {"metric": "power_watts", "subject": "GPU-1b2c"}]},
     "nodes_states": _SPANS,
     "nodes_inventory": _page(_EVENT),
+    "nodes_other_series": _page({"id": 7, "name": "node_load1", "labels": {"job": "node"}, "heard_at": _AT}),
+    "nodes_other_series_samples": {"name": "node_load1", "labels": {"job": "node"}, "at": [_AT], "values": [0.42]},
     "dead_letters_list": {
         "letters": 1,
         "held_bytes": 8231,

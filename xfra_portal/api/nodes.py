@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import timedelta
+from typing import Any
 
 from django.db.models import Q
 from django.http import Http404, HttpResponse
 from drf_spectacular.utils import OpenApiParameter
+from redis import RedisError
 from rest_framework.request import Request
 
 from homes.models import InventoryEvent, Node
-from telemetry import payloads, reads, roster
+from telemetry import payloads, reads, refusals, roster
 from telemetry.catalogue import COLUMNS, Kind
 from telemetry.models import NodeStatusRow
 from telemetry.node_state import State
@@ -76,7 +78,16 @@ class NodeDetail(View):
     def get(self, request: Request, node_id: int) -> Response:
         node = self.node(node_id)
         latest = reads.latest([node.pk])[node.pk]
-        return Response({**serializers.NodeSerializer(node).data, "live": payloads.node_payload(latest)})
+        facts = serializers.NodeSerializer(node).data
+        return Response({**facts, "live": payloads.node_payload(latest), "refused": _refused(node)})
+
+
+def _refused(node: Node) -> list[dict[str, Any]] | None:
+    try:
+        found = refusals.refused([node.pk])[node.pk]
+    except RedisError:
+        return None
+    return [{**asdict(one), "since": payloads.iso(one.since), "at": payloads.iso(one.at)} for one in found]
 
 
 class NodeTelemetry(HistoryView):

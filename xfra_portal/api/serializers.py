@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers as s
 
+from telemetry.refusals import Reason
 from xfra_portal.api import live_shapes
 
 
@@ -94,8 +96,21 @@ class NodeListedSerializer(NodeSerializer):
     state = live_shapes.StateNow()
 
 
+class RefusedSerializer(s.Serializer):
+    """What the ingest doors refused of a node for one reason, within a day of the last time."""
+
+    reason = s.ChoiceField([reason.value for reason in Reason])
+    bodies = s.IntegerField(help_text="Bodies of which something or all was refused.")
+    samples = s.IntegerField(help_text="Samples of them, as far as they could be counted.")
+    since = s.DateTimeField(help_text="When counting began.")
+    at = s.DateTimeField(help_text="When it happened last.")
+
+
 class NodeDetailSerializer(NodeSerializer):
     live = live_shapes.NodeLive(help_text="The same object that the node's websocket sends.")
+    refused = RefusedSerializer(
+        many=True, allow_null=True, help_text="The most urgent first; null: the ingest Redis is away."
+    )
 
 
 class InventoryEventSerializer(s.Serializer):
@@ -197,6 +212,31 @@ class HomePageSerializer(_Page):
 
 class NodePageSerializer(_Page):
     results = NodeListedSerializer(many=True)
+
+
+class OtherSeriesSerializer(s.Serializer):
+    id = s.IntegerField()
+    name = s.CharField()
+    labels = s.DictField(child=s.CharField())
+    heard_at = s.DateTimeField(allow_null=True, help_text="Its newest sample that is still kept; null: none is.")
+
+
+class OtherSeriesPageSerializer(_Page):
+    results = OtherSeriesSerializer(many=True)
+
+
+@extend_schema_field({"oneOf": [{"type": "number"}, {"type": "string", "enum": ["NaN", "+Inf", "-Inf"]}]})
+class SampleField(s.Field):
+    """A number, or the word for what is none."""
+
+
+class OtherSamplesSerializer(s.Serializer):
+    """As sent, oldest first; `at` and `values` are equally long."""
+
+    name = s.CharField()
+    labels = s.DictField(child=s.CharField())
+    at = s.ListField(child=s.DateTimeField())
+    values = s.ListField(child=SampleField())
 
 
 class InventoryPageSerializer(_Page):
