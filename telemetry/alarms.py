@@ -17,6 +17,7 @@ _ACTIONS: Final = {
     "memory": "see why the workers do not keep up, or give the ingest Redis more memory",
     "store": "free disk space where Postgres keeps its data; what was taken in waits in the stream",
 }
+UNWATCHED: Final = "Nobody has looked for a minute whether disk and memory suffice"
 AWAY: Final = "The ingest Redis does not answer: nothing is taken in, senders keep what they have"
 
 
@@ -39,12 +40,19 @@ def ringing() -> list[Alarm]:
     """The most urgent first. Answers within two seconds whatever is away."""
     try:
         shortages, count = room.shortages(_client()), dead_letters.count(_client())
+        is_watched = room.is_watched(_client())
     except redis.RedisError:
         return [Alarm(Severity.CRITICAL, AWAY, "look at the ingest Redis and at its disk")]
     shut = [
         Alarm(Severity.CRITICAL, f"Nothing is taken in: {short.sentence}", _ACTIONS[short.cause]) for short in shortages
     ]
-    return [*shut, *_of_letters(count)]
+    return [*shut, *_of_watching(is_watched), *_of_letters(count)]
+
+
+def _of_watching(is_watched: bool) -> list[Alarm]:
+    """Whoever measures is who judges silence, rolls up and bills: the worker for everything but draining."""
+    action = "see whether beat and a worker for the queue default run, and whether it keeps up"
+    return [] if is_watched else [Alarm(Severity.MAJOR, UNWATCHED, action)]
 
 
 def _of_letters(count: dead_letters.Count) -> list[Alarm]:

@@ -23,6 +23,7 @@ from xfra_portal.patience import ask_database
 
 _WORKER_SECONDS = 30.0
 _PART_SECONDS = 2.0
+_QUEUES = ("ingest", settings.CELERY_TASK_DEFAULT_QUEUE)
 _IMPATIENT = {"socket_timeout": 2, "socket_connect_timeout": 1}
 _worker_seen: list[float] = []
 _threads = ThreadPoolExecutor(4, "health")
@@ -93,15 +94,16 @@ def _redis(url: str) -> None:
 
 
 def _worker() -> None:
-    """A worker answered within the last moments; asking takes a second, so the answer is remembered."""
+    """For each queue a worker answered within the last moments; asking takes a second, so the answer is remembered."""
     if _worker_seen and time.monotonic() - _worker_seen[0] < _WORKER_SECONDS:
         return
     _worker_seen.clear()
     try:
         with app.connection_for_write(transport_options=_IMPATIENT) as connection:
-            answers = app.control.ping(timeout=1.0, connection=connection)
+            answers = app.control.inspect(timeout=1.0, connection=connection).active_queues()
     except (KombuError, CeleryError, OSError) as error:
         raise ConnectionError("no broker") from error
-    if not answers:
-        raise TimeoutError("no worker answered")
+    served = {queue["name"] for queues in (answers or {}).values() for queue in queues}
+    if not served.issuperset(_QUEUES):
+        raise TimeoutError("no worker answered for a queue")
     _worker_seen.append(time.monotonic())
