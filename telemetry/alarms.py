@@ -8,7 +8,7 @@ from typing import Final
 
 import redis
 
-from telemetry import dead_letters, room
+from telemetry import dead_letters, rollups, room
 from telemetry.attention import Severity
 from telemetry.stream import connect
 
@@ -46,7 +46,7 @@ def ringing() -> list[Alarm]:
     shut = [
         Alarm(Severity.CRITICAL, f"Nothing is taken in: {short.sentence}", _ACTIONS[short.cause]) for short in shortages
     ]
-    return [*shut, *_of_watching(is_watched), *_of_letters(count)]
+    return [*shut, *_of_watching(is_watched), *_of_letters(count), *_of_rollups(rollups.stuck())]
 
 
 def _of_watching(is_watched: bool) -> list[Alarm]:
@@ -64,3 +64,11 @@ def _of_letters(count: dead_letters.Count) -> list[Alarm]:
         words = "The dead letters are full: what cannot be stored takes the room of what can"
         found.insert(0, Alarm(Severity.CRITICAL, words, "retry or discard what is there", "dead-letters"))
     return found
+
+
+def _of_rollups(stuck: int) -> list[Alarm]:
+    if not stuck:
+        return []
+    words = "1 hour of a node" if stuck == 1 else f"{stuck:,} hours of nodes"
+    action = "see the log of telemetry.rollups; they are tried again until their raw samples expire"
+    return [Alarm(Severity.MAJOR, f"{words} cannot be rolled up, so charts and bills lack them", action)]

@@ -20,6 +20,10 @@ ROLLUP_RETENTION_SECONDS: Final = {
     FLEET_TABLE: 10 * 365 * DAY,
 }
 
+MOST_RAW_HOURS: Final = (ROLLUP_RETENTION_SECONDS["telemetry_rollup_1m"] - DAY) // 3600
+"""Raw samples may be as old as that: hours are made from minutes, which have to be there when a sample comes late, and
+for another day in which it is rolled up."""
+
 
 def retention_seconds(table: str) -> int:
     """How far back rows of a partitioned table are kept, in seconds."""

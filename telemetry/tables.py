@@ -104,6 +104,9 @@ CREATE TABLE telemetry_dirty (
 ROLLING_SQL: Final = "CREATE TABLE telemetry_rolling (LIKE telemetry_dirty INCLUDING ALL);"
 """Marks that somebody is recomputing: apart from the marks, so that writers never wait for a recomputation."""
 
+ROLLING_TRIES_SQL: Final = "ALTER TABLE telemetry_rolling ADD COLUMN tries smallint NOT NULL DEFAULT 0;"
+"""How often a recomputation failed or ended with its worker: so that it waits longer each time, and rings."""
+
 PARTITION_FUNCTIONS: Final = """
 CREATE FUNCTION telemetry_ensure_partition(parent text, starts timestamptz, ends timestamptz) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$

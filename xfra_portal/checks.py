@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Tags, register
 from django.core.checks import Warning as Caution
 
+from telemetry.partitions import MOST_RAW_HOURS
 from telemetry.store.addresses import Addresses
 from xfra_portal import environment
 
@@ -66,6 +67,22 @@ def ingest_has_room(**kwargs: Any) -> list[CheckMessage]:
                 "XFRA_RAW_RETENTION_HOURS is below 48: nodes may deliver samples 48 hours late.",
                 hint="Set XFRA_RAW_RETENTION_HOURS to 48 or more.",
                 id="xfra.E005",
+            )
+        ]
+    return []
+
+
+@register()
+def minutes_outlive_raw_samples(**kwargs: Any) -> list[CheckMessage]:
+    """Not only of a deployment: a late sample would replace an hour by what one of its minutes says."""
+    if settings.RAW_RETENTION_HOURS > MOST_RAW_HOURS:
+        return [
+            Error(
+                f"XFRA_RAW_RETENTION_HOURS is above {MOST_RAW_HOURS}: rollups of minutes would go before the samples"
+                " that they are made from.",
+                hint=f"Set XFRA_RAW_RETENTION_HOURS to {MOST_RAW_HOURS} or less; SAMPLES_URL keeps raw samples for"
+                " longer, see docs/scale.md.",
+                id="xfra.E010",
             )
         ]
     return []

@@ -104,6 +104,7 @@ def test_every_cause_shuts_and_says_so_to_whoever_asks(ingest_redis: redis.Redis
     append(sound(node, 1))
 
 
+@pytest.mark.usefixtures("system")
 def test_that_nobody_measures_is_said(ingest_redis: redis.Redis) -> None:
     assert [alarm.sentence for alarm in alarms.ringing()] == [alarms.UNWATCHED]
     tasks.watch_room()

@@ -1,0 +1,11 @@
+"""How often a rollup was tried in vain."""
+
+from django.db import migrations
+
+from telemetry import tables
+
+
+class Migration(migrations.Migration):
+    dependencies = [("telemetry", "0003_register_marks")]
+
+    operations = [migrations.RunSQL(tables.ROLLING_TRIES_SQL, migrations.RunSQL.noop)]
