@@ -135,7 +135,8 @@ def _in_background(work: Callable[[], object]) -> None:
 
 @shared_task(name="telemetry.tasks.keep_partitions")
 def keep_partitions() -> None:
-    """Make partitions ahead and drop expired ones, and the marks of what billing has long read."""
+    """Make partitions ahead and drop expired ones, the marks of what billing has long read, and states of long ago."""
     partitions.ensure_partitions()
     partitions.drop_expired()
     register_marks.forget(timezone.now() - timedelta(days=register_marks.KEPT_DAYS))
+    states.forget(timezone.now() - timedelta(days=states.KEPT_DAYS))
