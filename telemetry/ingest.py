@@ -35,8 +35,8 @@ REST_FOR_TELLING: Final = 4
 """Storing comes first: while more waits than one read takes, telling takes a fifth of a worker's time at most."""
 
 _AWAY = (OperationalError, InterfaceError, PoolTimeout)
-_OF_THE_BATCH: Final = ("40", "54", "55", "57014", "53200")
-"""SQLSTATEs by which a Postgres that is there ends this transaction: a deadlock, a limit, a timeout, its memory."""
+_OF_THE_BATCH: Final = ("40", "54", "57014")
+"""SQLSTATEs by which a Postgres that is well ends this transaction: a deadlock, a limit of its own, a timeout."""
 
 
 def drain_shard(shard: int) -> int:
