@@ -11,7 +11,7 @@ from typing import Final
 import redis
 
 from homes.models import Node
-from telemetry import dead_letters, refusals, room
+from telemetry import dead_letters, refusals, rollups, room
 from telemetry.attention import Severity
 from telemetry.explanation import duration
 from telemetry.node_state import SILENCE_SECONDS
@@ -26,6 +26,7 @@ _ACTIONS: Final = {
 }
 _NAMED: Final = 3
 """So many nodes are named of which the door refuses something; a node's page says the rest."""
+UNWATCHED: Final = "Nobody has looked for a minute whether disk and memory suffice"
 AWAY: Final = "The ingest Redis does not answer: nothing is taken in, senders keep what they have"
 
 
@@ -61,13 +62,21 @@ def ringing() -> list[Alarm]:
         shortages, count = room.shortages(_client()), dead_letters.count(_client())
         risks = room.risks(_client())
         refused = refusals.lately(_client())
+        is_watched = room.is_watched(_client())
     except redis.RedisError:
         return [Alarm(Severity.CRITICAL, AWAY, "look at the ingest Redis and at its disk")]
     shut = [
         Alarm(Severity.CRITICAL, f"Nothing is taken in: {short.sentence}", _ACTIONS[short.cause]) for short in shortages
     ]
     unsafe = [Alarm(Severity.CRITICAL, sentence, "set it up as docs/operations.md says") for sentence in risks]
-    return [*shut, *unsafe, *_of_letters(count), *(_of_refusals(reason, ids) for reason, ids in refused.items())]
+    refusing = [_of_refusals(reason, ids) for reason, ids in refused.items()]
+    return [*shut, *unsafe, *_of_watching(is_watched), *_of_letters(count), *_of_rollups(rollups.stuck()), *refusing]
+
+
+def _of_watching(is_watched: bool) -> list[Alarm]:
+    """Whoever measures is who judges silence, rolls up and bills: the worker for everything but draining."""
+    action = "see whether beat and a worker for the queue default run, and whether it keeps up"
+    return [] if is_watched else [Alarm(Severity.MAJOR, UNWATCHED, action)]
 
 
 def _of_letters(count: dead_letters.Count) -> list[Alarm]:
@@ -90,3 +99,11 @@ def _of_refusals(reason: Reason, node_ids: list[int]) -> Alarm:
         who += f" and {more:,} more"
     severity = Severity.MAJOR if refusals.loses_samples(reason) else Severity.MINOR
     return Alarm(severity, f"{who}: {reason.words}", reason.remedy)
+
+
+def _of_rollups(stuck: int) -> list[Alarm]:
+    if not stuck:
+        return []
+    words = "1 hour of a node" if stuck == 1 else f"{stuck:,} hours of nodes"
+    action = "see the log of telemetry.rollups; they are tried again until their raw samples expire"
+    return [Alarm(Severity.MAJOR, f"{words} cannot be rolled up, so charts and bills lack them", action)]

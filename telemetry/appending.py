@@ -13,7 +13,7 @@ from typing import Any, Final
 import redis
 import redis.asyncio
 
-from telemetry.stream import APPEND, SHUT, WAKE_SECONDS, Keys, StreamFull, capacity_bytes
+from telemetry.stream import APPEND, CALL_SECONDS, SHUT, Keys, StreamFull, capacity_bytes
 
 MAX_BYTES_TOGETHER: Final = 8 << 20
 """One hand-over holds Redis up for everybody else meanwhile."""
@@ -86,9 +86,9 @@ class Appender:
         async with self._client.pipeline(transaction=False) as pipe:
             for shard, waiting in shards.items():
                 keys = Keys(shard)
-                names = [keys.stream, keys.held, keys.awake, *SHUT.values()]
+                names = [keys.stream, keys.held, keys.called, keys.owner, *SHUT.values()]
                 bodies = [one.body for one in waiting]
-                pipe.evalsha(self._script, len(names), *names, capacity, WAKE_SECONDS, *bodies)
+                pipe.evalsha(self._script, len(names), *names, capacity, CALL_SECONDS, *bodies)
             answers: list[Any] = await pipe.execute(raise_on_error=False)
         return dict(zip(shards, answers, strict=True))
 

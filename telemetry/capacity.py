@@ -13,6 +13,8 @@ from typing import Final
 
 BUSY_RATIO: Final = 0.7
 """How busy cores may be on average, so that a backlog shrinks again."""
+SPANS_A_DAY: Final = 24
+"""How often a node's state or its cause changes, at a guess: a node on the border of a threshold does so more often."""
 WAL_BYTES: Final = 1 << 30
 """Postgres' own log: its default max_wal_size."""
 REDIS_BASE_BYTES: Final = 64 << 20
@@ -32,6 +34,12 @@ class Costs:
     bucket: Mapping[int, float] = field(default_factory=lambda: {60: 2.2, 900: 5.2, 3600: 6.0})
     """A bucket of one series, by resolution in seconds: 1.8, 4.3 and 5.0 in the simulator's history, and a fifth on top
     for the versions of open chunks that autovacuum has not taken away yet."""
+    slab: float = 5.0
+    """A bucket of one series in the fleet's slabs: a mean or an increase and its count, of which little compresses."""
+    mark: float = 160.0
+    """A node-hour among the marks of changed registers: a row, two indexes, and what its many updates leave."""
+    span: float = 160.0
+    """A span of a node's state: a row and three indexes."""
     latest: float = 32 * 1024
     """The latest state of a node: 14 KiB at rest, and its table is rewritten with every scrape."""
     stream: float = 11.3
@@ -40,8 +48,8 @@ class Costs:
     """A sample in a body of remote-write, compressed, as it arrives."""
     forwarded: float = 18.0
     """A sample on its way to an engine."""
-    cpu_seconds_per_million: float = 8.8
-    """Doors, workers, Postgres and Redis together, until a sample can be queried."""
+    cpu_seconds_per_million: float = 13.2
+    """Doors, workers, Postgres and Redis together, of a fleet in its stride: scrape by scrape, judged and rolled up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +76,10 @@ class Kept:
     """Raw samples, sealed or not."""
     rollups: Mapping[int, float]
     """By resolution in seconds."""
+    slabs: Mapping[int, float]
+    """The fleet's, likewise."""
+    marks: float
+    spans: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +111,11 @@ def disk(fleet: Fleet, kept: Kept, costs: Costs) -> list[Part]:
         # A series that comes less often than this fills as many buckets as it has samples.
         buckets = fleet.nodes * fleet.series * seconds / max(resolution, fleet.interval_seconds)
         parts.append(Part("rollup", resolution, seconds, buckets, costs.bucket[resolution]))
+    for resolution, seconds in sorted(kept.slabs.items()):
+        buckets = fleet.nodes * fleet.series * seconds / max(resolution, fleet.interval_seconds)
+        parts.append(Part("rollup, fleet", resolution, seconds, buckets, costs.slab))
+    parts.append(Part("register marks", 3600, kept.marks, fleet.nodes * kept.marks / 3600, costs.mark))
+    parts.append(Part("node states", None, kept.spans, fleet.nodes * kept.spans / 86_400 * SPANS_A_DAY, costs.span))
     parts.append(Part("latest state", None, None, fleet.nodes, costs.latest))
     parts.append(Part("Postgres' log", None, None, 1, WAL_BYTES))
     return parts

@@ -10,8 +10,8 @@ Each column is compressed on its own, so that a chart of one metric opens no oth
 from __future__ import annotations
 
 import struct
-from collections.abc import Container, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import cramjam
@@ -76,10 +76,15 @@ Grid = dict[int, Buckets]
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """What one body holds: subject ids, sorted, and their buckets."""
+    """What one body holds: subject ids, sorted, and their buckets.
+
+    `foreign` are columns that this release does not know, as they are stored: a later one wrote them, and finds them
+    again. They are of these subjects in this order and of no others.
+    """
 
     subject_ids: npt.NDArray[np.int64]
     grid: Grid
+    foreign: Mapping[int, bytes] = field(default_factory=dict)
 
 
 def encode(kind: Kind, chunk: Chunk) -> bytes:
@@ -94,6 +99,7 @@ def encode(kind: Kind, chunk: Chunk) -> bytes:
         planes = [buckets.fields[name].astype(dtype).tobytes() for name in FIELDS[buckets.shape]]
         raw = b"".join([buckets.count.astype("<u4").tobytes(), *planes])
         blocks.append((code, bytes(cramjam.zstd.compress(raw, level=1))))
+    blocks += sorted(chunk.foreign.items())
     head = _HEAD.pack(_MAGIC, len(chunk.subject_ids), slots, len(blocks))
     directory = [_ENTRY.pack(code, len(block)) for code, block in blocks]
     return b"".join([head, chunk.subject_ids.astype("<i4").tobytes(), *directory, *(block for _, block in blocks)])
@@ -115,15 +121,18 @@ def _decode(kind: Kind, body: bytes, wanted: Container[int] | None) -> Chunk:
     entry = _HEAD.size + 4 * subjects
     position = entry + columns * _ENTRY.size
     grid: Grid = {}
+    foreign = {}
     for number in range(columns):
         code, length = _ENTRY.unpack_from(body, entry + number * _ENTRY.size)
-        if wanted is None or code in wanted:
+        if code >= len(COLUMNS[kind]):
+            foreign[code] = bytes(body[position : position + length])
+        elif wanted is None or code in wanted:
             block = bytes(cramjam.zstd.decompress(body[position : position + length]))
             grid[code] = _column(COLUMNS[kind][code].shape, block, (subjects, slots))
         position += length
     if position != len(body):
         raise ValueError("wrong length")
-    return Chunk(subject_ids, grid)
+    return Chunk(subject_ids, grid, foreign)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import logging
 import time
-from functools import cache
+from contextlib import suppress
 from typing import Final
 
-from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError
 from psycopg.errors import CheckViolation
 from psycopg_pool import PoolTimeout
+from redis import RedisError
 
 from telemetry import dead_letters, live, partitions, states, storage
 from telemetry.batch import Batch, CorruptBatch, decode
+from telemetry.ownership import Ownership, owned
 from telemetry.store import raw_store
 from telemetry.store.client import EngineAway
-from telemetry.stream import Drain, Entry, connect
+from telemetry.stream import MOST_TRIES, Drain, Entry, connect
 
 logger = logging.getLogger("telemetry.ingest")
 
@@ -26,33 +28,41 @@ MUCH_BYTES: Final = 256 * 1024
 GATHER_MUCH_SECONDS: Final = 0.25
 """After a batch of so many bytes, which is thousands of nodes at once: latest values cost by the node and batch."""
 LINGER_MS: Final = 1500
-MAX_SECONDS: Final = 300
+MAX_SECONDS: Final = 20
+"""Under load a drain would never end, and a worker that is told to stop waits for it: so it hands over now and then."""
 TELL_SECONDS: Final = 0.2
 REST_FOR_TELLING: Final = 4
 """Storing comes first: while more waits than one read takes, telling takes a fifth of a worker's time at most."""
 
 _AWAY = (OperationalError, InterfaceError, PoolTimeout)
-
-
-@cache
-def drain_of(shard: int) -> Drain:
-    drain = Drain(connect(), shard)
-    drain.ensure_group()
-    return drain
+_OF_THE_BATCH: Final = ("40", "54", "57014")
+"""SQLSTATEs by which a Postgres that is well ends this transaction: a deadlock, a limit of its own, a timeout."""
 
 
 def drain_shard(shard: int) -> int:
     """Store what the shard's stream holds until it stays empty for a moment. Returns the entries stored.
 
-    When Postgres or the samples' engine is away this ends and leaves everything in the stream; beat wakes it again.
+    At once where somebody else is at it. When Postgres or the samples' engine is away this ends and leaves everything
+    in the stream; the next append or beat calls it again.
     """
-    drain_of.cache_clear()  # a fresh reader looks at what a dead predecessor left unacknowledged
-    drain, stored, until = drain_of(shard), 0, time.monotonic() + MAX_SECONDS
-    told = Told()
+    with connect() as client, owned(client, shard) as ownership:
+        if ownership is None:
+            return 0
+        drain = Drain(client, shard)
+        drain.ensure_group()
+        drain.take_back_kept()
+        return _drain(drain, ownership, shard)
+
+
+def _drain(drain: Drain, ownership: Ownership, shard: int) -> int:
+    told, stored, until = Told(), 0, time.monotonic() + MAX_SECONDS
     while time.monotonic() < until:
         entries = drain.read(ENTRIES_PER_READ, told.due_ms(LINGER_MS))
+        if not ownership.is_sure():  # whose the shard is now finds these entries where they are
+            logger.warning("shard %s is left to another drain", shard)
+            break
         if not entries:
-            if not told.flush() and drain.rest():
+            if not told.flush() and ownership.rest():
                 break
             continue
         told.add(_store(drain, entries, shard), is_behind=len(entries) == ENTRIES_PER_READ)
@@ -91,8 +101,13 @@ class Told:
             return False
         touched, self._touched = self._touched, set()
         began = time.monotonic()
-        states.judge(touched)
-        live.publish(touched)
+        try:
+            states.judge(touched)
+            live.publish(touched)
+        except _AWAY:
+            raise
+        except Exception:  # they are stored, and what comes after them is to be stored too
+            logger.exception("%s nodes could not be judged or told of", len(touched))
         ended = time.monotonic()
         self._due = ended + TELL_SECONDS
         self._due_behind = ended + max(TELL_SECONDS, (ended - began) * REST_FOR_TELLING)
@@ -105,15 +120,25 @@ def _store(drain: Drain, entries: list[Entry], shard: int) -> set[int]:
         return set()
     try:
         touched = _write(readable, shard)
-    except _AWAY:
+    except RedisError:
         raise
-    except (DatabaseError, ValueError, IndexError, KeyError) as error:
+    except _AWAY as error:
+        if not _is_of_the_batch(error):
+            with suppress(RedisError):  # then it counts as a try
+                drain.give_back(entries)
+        raise
+    except Exception as error:  # whatever it is, it is one of them, and the others are not to wait for it
         logger.warning("a batch of %s entries was refused, storing one by one: %s", len(readable), error)
         if isinstance(error.__cause__, CheckViolation):  # the door took it, so it is owed a partition
             partitions.ensure_partitions()
         return _one_by_one(drain, readable, shard)
     drain.remove([entry for entry, _ in readable])
     return touched
+
+
+def _is_of_the_batch(error: BaseException) -> bool:
+    state: str = getattr(error.__cause__, "sqlstate", None) or ""
+    return state.startswith(_OF_THE_BATCH)
 
 
 _unsent: dict[int, tuple[list[bytes], storage.Written]] = {}
@@ -136,6 +161,9 @@ def _write(readable: list[tuple[Entry, Batch]], shard: int) -> set[int]:
 def _decode(drain: Drain, entries: list[Entry]) -> list[tuple[Entry, Batch]]:
     readable = []
     for entry in entries:
+        if entry.tries >= MOST_TRIES:
+            _bury(drain, entry, f"whoever stored it died or gave up, {entry.tries} times")
+            continue
         try:
             readable.append((entry, decode(entry.body)))
         except CorruptBatch as error:
@@ -148,10 +176,10 @@ def _one_by_one(drain: Drain, readable: list[tuple[Entry, Batch]], shard: int) -
     for entry, batch in readable:
         try:
             touched |= storage.write([batch], shard)
-        except _AWAY:
+        except (RedisError, *_AWAY):
             raise
-        except (DatabaseError, ValueError, IndexError, KeyError) as error:
-            _bury(drain, entry, str(error), dead_letters.about(batch))
+        except Exception as error:  # as above: it is told, and waits for an operator
+            _bury(drain, entry, str(error) or type(error).__name__, dead_letters.about(batch))
         else:
             drain.remove([entry])
     return touched

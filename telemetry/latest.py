@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import cramjam
 import numpy as np
@@ -70,21 +70,23 @@ class Table:
         return self.node_ids << 32 | self.subject_ids
 
     def take(self, rows: Rows) -> None:
-        """Accept what rows of these subjects tell, unless newer is known.
+        """Accept what rows of these subjects tell, unless newer is known. Rows are sorted, one for an instant.
 
         At the same instant a value overwrites, an end does not.
         """
         place = np.searchsorted(self.keys, rows.node_ids << 32 | rows.subject_ids)
-        turn = np.arange(len(place)) - np.searchsorted(place, place)  # the first, second ... row of its subject
-        for number in range(int(turn.max(initial=-1)) + 1):
-            now = turn == number
-            self._take(place[now], rows.at_ms[now, None], rows.values[now], rows.ended[now])
-
-    def _take(self, place: Any, at_ms: Any, values: Any, ended: Any) -> None:
-        known_at, some = self.at_ms[place], ~np.isnan(values)
-        newer = ((at_ms > known_at) & (some | ended)) | ((at_ms == known_at) & some)
-        self.at_ms[place] = np.where(newer, at_ms, known_at)
-        self.values[place] = np.where(newer, values, self.values[place])
+        known_at, some, at_ms = self.at_ms[place], ~np.isnan(rows.values), rows.at_ms[:, None]
+        newer = ((at_ms > known_at) & (some | rows.ended)) | ((at_ms == known_at) & some)
+        first = np.flatnonzero(np.diff(place, prepend=-1))
+        if len(first) == len(place):
+            chosen_at, chosen = at_ms, rows.values
+        else:  # of each subject and column the last row that is newer, which is the newest
+            row = np.where(newer, np.arange(len(place), dtype=np.int32)[:, None], np.int32(-1))
+            last = np.maximum.reduceat(row, first, axis=0)
+            place, newer = place[first], last >= 0
+            chosen_at, chosen = rows.at_ms[last], np.take_along_axis(rows.values, np.maximum(last, 0), axis=0)
+        self.at_ms[place] = np.where(newer, chosen_at, self.at_ms[place])
+        self.values[place] = np.where(newer, chosen, self.values[place])
 
 
 def advance(rows: Rows) -> npt.NDArray[np.bool_]:

@@ -10,10 +10,17 @@ from typing import Final
 import numpy as np
 from django.db import connection
 
-from telemetry import chunks, sealed
+from telemetry import chunks, sealed, slabs
 from telemetry.capacity import Costs
 from telemetry.catalogue import COLUMNS, Kind
-from telemetry.tables import OTHER_TABLE, PARTITION_SECONDS, ROLLUP_TABLES, SAMPLE_TABLES, SEALED_TABLE
+from telemetry.tables import (
+    FLEET_TABLE,
+    OTHER_TABLE,
+    PARTITION_SECONDS,
+    ROLLUP_TABLES,
+    SAMPLE_TABLES,
+    SEALED_TABLE,
+)
 
 LEAST_SAMPLES: Final = 50_000
 """Below so many samples, or buckets, what a table weighs is mostly what an empty one does."""
@@ -33,6 +40,7 @@ def measure(costs: Costs) -> tuple[Costs, list[str]]:
         "raw": _per_sample([(table, [c.name for c in COLUMNS[kind]]) for kind, table in SAMPLE_TABLES.items()]),
         "sealed": _per_item(SEALED_TABLE, _samples),
         "other": _per_sample([(OTHER_TABLE, ["value"])]),
+        "slab": _per_bucket_of_slabs(),
         "latest": _latest(),
     }
     buckets = {resolution: _per_item(table, _buckets) for resolution, table in ROLLUP_TABLES.items()}
@@ -74,6 +82,27 @@ def _per_item(table: str, count: Callable[[Kind, bytes], int]) -> float | None:
         cursor.execute(f"SELECT kind, body {where} ORDER BY random() LIMIT %s", [*span, _BODIES_LOOKED_INTO])
         found = cursor.fetchall()
     held = sum(count(Kind(kind), bytes(body)) for kind, body in found)
+    items = held / len(found) * rows if found else 0
+    return partition.bytes / items if items >= LEAST_SAMPLES else None
+
+
+def _per_bucket_of_slabs() -> float | None:
+    """Bytes for each bucket of a series that is in the fleet's slabs."""
+    partition = _largest(FLEET_TABLE)
+    if partition is None:
+        return None
+    where, span = f"FROM {FLEET_TABLE} WHERE at >= %s AND at < %s", [partition.start, partition.end]
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT count(*) {where}", span)
+        rows = int(cursor.fetchone()[0])
+        cursor.execute(
+            f"SELECT kind, codes, ends, body {where} ORDER BY random() LIMIT %s", [*span, _BODIES_LOOKED_INTO]
+        )
+        found = [
+            slabs.unpack(Kind(kind), slabs.Packed(codes, ends, bytes(body)))
+            for kind, codes, ends, body in cursor.fetchall()
+        ]
+    held = sum(int((count > 0).sum()) for slab in found for count, _ in slab.columns.values())
     items = held / len(found) * rows if found else 0
     return partition.bytes / items if items >= LEAST_SAMPLES else None
 

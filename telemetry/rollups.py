@@ -7,6 +7,7 @@ it twice changes nothing. One writer at a time per node, by advisory lock.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -29,6 +30,14 @@ ROWS_AT_ONCE: Final = 400_000
 SHORT_LOOKBACK_SECONDS: Final = 45
 """Usually far enough to find a counter's previous value; where it is not, the whole LOOKBACK_SECONDS are read."""
 
+RETRY_SECONDS: Final = 60
+"""After so long what somebody was recomputing is taken up again, and after twice as long for each time that failed."""
+MOST_DOUBLINGS: Final = 6
+STUCK_TRIES: Final = 3
+"""From so many failures on somebody is called."""
+
+logger = logging.getLogger("telemetry.rollups")
+
 Mark = tuple[int, datetime]
 """(node id, hour)"""
 
@@ -36,46 +45,88 @@ Mark = tuple[int, datetime]
 def roll_up_dirty(seconds: float = 60.0, rest_seconds: float = 0.0) -> int:
     """Recompute dirty node-hours, those first that have waited longest. Returns how many were done.
 
-    Stops after `seconds`. A mark younger than `rest_seconds` is left alone, so that a node which reports
-    every few seconds is not recomputed for each report.
+    Stops after `seconds`, of which half at most goes to what was left behind: that may fail again, and the others are
+    not to wait for it. A mark younger than `rest_seconds` is left alone, so that a node which reports every few seconds
+    is not recomputed for each report.
     """
-    until = time.monotonic() + seconds
-    done = sum(_roll_up([mark]) for mark in _left_behind())
-    while time.monotonic() < until and (claimed := _claim(rest_seconds)):
-        done += _roll_up(claimed)
+    began, done = time.monotonic(), 0
+    while time.monotonic() < began + seconds / 2 and (left := _take_up()):
+        done += _try(left)
+    while time.monotonic() < began + seconds and (claimed := _claim(rest_seconds)):
+        done += _try(claimed)
     return done
 
 
-def _left_behind() -> list[Mark]:
-    """What a worker that died was recomputing."""
+def stuck() -> int:
+    """How many node-hours could not be recomputed, several times over. They are tried while there are raw samples."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT node_id, hour FROM telemetry_rolling WHERE since < now() - interval '60 seconds'")
+        cursor.execute("SELECT count(*) FROM telemetry_rolling WHERE tries >= %s", [STUCK_TRIES])
+        return int(cursor.fetchone()[0])
+
+
+def _try(marks: Sequence[Mark]) -> int:
+    """As `_roll_up`, but one that cannot be done stays for later, and the others are done."""
+    try:
+        return _roll_up(marks)
+    except Exception:  # whatever is wrong with it: every other node-hour would wait for it, and every bill
+        if len(marks) > 1:
+            return sum(_try([mark]) for mark in marks)
+        logger.exception("node %s cannot be rolled up at %s", *marks[0])
+    with connection.cursor() as cursor:  # which fails too where Postgres is away: then it was nothing about the mark
+        cursor.execute(
+            "UPDATE telemetry_rolling SET since = now(), tries = greatest(tries, 1) WHERE node_id = %s AND hour = %s",
+            marks[0],
+        )
+    return 0
+
+
+def _take_up() -> list[Mark]:
+    """The next one that was left behind, by a failure or by a worker that died. It counts as a try before it is tried:
+    it may be what its worker died of."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "WITH eldest AS MATERIALIZED (SELECT node_id, hour FROM telemetry_rolling"
+            " WHERE since < now() - make_interval(secs => %s * 2 ^ least(tries, %s)) ORDER BY since LIMIT 1"
+            " FOR UPDATE SKIP LOCKED)"
+            " UPDATE telemetry_rolling r SET since = now(), tries = least(r.tries, 1000) + 1 FROM eldest e"
+            " WHERE r.node_id = e.node_id AND r.hour = e.hour RETURNING r.node_id, r.hour",
+            [RETRY_SECONDS, MOST_DOUBLINGS],
+        )
         return list(cursor.fetchall())
+
+
+_NOT_FAILED: Final = """
+NOT EXISTS (SELECT FROM telemetry_rolling r WHERE r.node_id = d.node_id AND r.hour = d.hour AND r.tries > 0)"""
+
+# MATERIALIZED: with `IN (SELECT ... LIMIT n FOR UPDATE SKIP LOCKED)` Postgres may run the subquery once a row and take
+# marks that nobody hears of until somebody looks for what died.
+_CLAIM: Final = f"""
+WITH eldest AS MATERIALIZED (
+  SELECT hour, date_bin('5 min', from_at, hour) AS part, node_id / %s AS block FROM telemetry_dirty d
+  WHERE since <= now() - make_interval(secs => %s) AND {_NOT_FAILED} ORDER BY since LIMIT 1),
+chosen AS MATERIALIZED (
+  SELECT d.node_id, d.hour FROM telemetry_dirty d, eldest e
+  WHERE d.hour = e.hour AND date_bin('5 min', d.from_at, d.hour) = e.part AND d.node_id / %s = e.block
+  AND d.since <= now() - make_interval(secs => %s) AND {_NOT_FAILED} ORDER BY d.since LIMIT %s
+  FOR UPDATE OF d SKIP LOCKED),
+taken AS (
+  DELETE FROM telemetry_dirty d USING chosen c WHERE d.node_id = c.node_id AND d.hour = c.hour RETURNING d.*)
+INSERT INTO telemetry_rolling AS r (node_id, hour, from_at, to_at) SELECT node_id, hour, from_at, to_at FROM taken
+ON CONFLICT (node_id, hour) DO UPDATE SET from_at = LEAST(r.from_at, EXCLUDED.from_at),
+to_at = GREATEST(r.to_at, EXCLUDED.to_at) RETURNING node_id, hour
+"""  # noqa: S608
 
 
 def _claim(rest_seconds: float) -> list[Mark]:
     """Move the oldest marks of one hour aside. Short, because a writer that marks the same hour waits for it.
 
+    A mark of what failed before stays until that is done.
+
     Those that begin within the same five minutes go together, since they need about the same of the raw samples; and
     nodes that share slabs, which are then written once.
     """
     with transaction.atomic(), connection.cursor() as cursor:
-        # MATERIALIZED: with `IN (SELECT ... LIMIT n FOR UPDATE SKIP LOCKED)` Postgres may run the subquery once a row
-        # and take marks that nobody hears of until somebody looks for what died.
-        cursor.execute(
-            "WITH eldest AS MATERIALIZED (SELECT hour, date_bin('5 min', from_at, hour) AS part, node_id / %s AS block"
-            " FROM telemetry_dirty WHERE since <= now() - make_interval(secs => %s) ORDER BY since LIMIT 1),"
-            " chosen AS MATERIALIZED (SELECT d.node_id, d.hour FROM telemetry_dirty d, eldest e"
-            " WHERE d.hour = e.hour AND date_bin('5 min', d.from_at, d.hour) = e.part AND d.node_id / %s = e.block"
-            " AND d.since <= now() - make_interval(secs => %s) ORDER BY d.since LIMIT %s FOR UPDATE OF d SKIP LOCKED),"
-            " taken AS (DELETE FROM telemetry_dirty d USING chosen c WHERE d.node_id = c.node_id AND d.hour = c.hour"
-            " RETURNING d.*)"
-            " INSERT INTO telemetry_rolling AS r (node_id, hour, from_at, to_at)"
-            " SELECT node_id, hour, from_at, to_at FROM taken"
-            " ON CONFLICT (node_id, hour) DO UPDATE SET from_at = LEAST(r.from_at, EXCLUDED.from_at),"
-            " to_at = GREATEST(r.to_at, EXCLUDED.to_at) RETURNING node_id, hour",
-            [FLEET_BLOCK, rest_seconds, FLEET_BLOCK, rest_seconds, NODES_AT_ONCE],
-        )
+        cursor.execute(_CLAIM, [FLEET_BLOCK, rest_seconds, FLEET_BLOCK, rest_seconds, NODES_AT_ONCE])
         return list(cursor.fetchall())
 
 

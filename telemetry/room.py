@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,6 +23,9 @@ logger = logging.getLogger("telemetry.room")
 
 SHUT_SECONDS: Final = 15
 """Longer than beat's turn, and than a drain takes to try again."""
+WATCHED: Final = "xfra:ingest:watched"
+WATCHED_SECONDS: Final = 60
+"""After so long without a look nobody can say that disk and memory suffice: beat or the workers do not get to it."""
 STORE_FULL: Final = "Postgres' disk is full"
 
 
@@ -79,6 +83,13 @@ def watch(client: redis.Redis) -> None:
     short = measure(client)
     for cause in ("disk", "memory"):
         tell(client, cause, short.get(cause, ""))
+    with suppress(redis.exceptions.OutOfMemoryError):  # which has been told
+        client.set(WATCHED, "1", ex=WATCHED_SECONDS)
+
+
+def is_watched(client: redis.Redis) -> bool:
+    """Whether somebody has measured within the last minute."""
+    return bool(client.exists(WATCHED))
 
 
 def tell(client: redis.Redis, cause: str, sentence: str) -> None:

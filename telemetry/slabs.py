@@ -8,8 +8,8 @@ its own; where it ends is kept beside the body, so that one is read without the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import cramjam
 import numpy as np
@@ -20,6 +20,7 @@ from telemetry.catalogue import COLUMNS, Kind, Shape
 Ints = npt.NDArray[np.int64]
 Counts = npt.NDArray[np.uint32]
 Floats = npt.NDArray[np.float64]
+Stored = npt.NDArray[np.floating]
 
 FIELD: Final = {Shape.GAUGE: "average", Shape.FLAG: "average", Shape.COUNTER: "increase"}
 """What is kept of a bucket."""
@@ -29,12 +30,14 @@ FIELD: Final = {Shape.GAUGE: "average", Shape.FLAG: "average", Shape.COUNTER: "i
 class Slab:
     """Whose buckets they are, sorted by (node, subject), and by column code (count, value): (subjects,) arrays.
 
-    The value is NaN where the count is 0.
+    The value is NaN where the count is 0. `foreign` are columns that this release does not know, of a later one that
+    finds them again: their values are as they are stored.
     """
 
     node_ids: Ints
     subject_ids: Ints
     columns: Mapping[int, tuple[Counts, Floats]]
+    foreign: Mapping[int, tuple[Counts, Stored]] = field(default_factory=dict)
 
     @property
     def keys(self) -> Ints:
@@ -61,17 +64,32 @@ def pack(kind: Kind, slab: Slab) -> Packed:
     for code in used:
         count, value = slab.columns[code]
         blocks.append(_compress(count.astype("<u4").tobytes() + value.astype(_dtype(kind, code)).tobytes()))
+    for code, (count, stored) in sorted(slab.foreign.items()):
+        used.append(code)
+        blocks.append(_compress(count.astype("<u4").tobytes() + stored.tobytes()))
     return Packed(used, np.cumsum([len(block) for block in blocks]).tolist(), b"".join(blocks))
 
 
 def unpack(kind: Kind, packed: Packed) -> Slab:
     """Raises ValueError for what `pack` did not make."""
     node_ids, subject_ids = unpack_subjects(packed.body[: packed.ends[0]])
-    columns = {
-        code: unpack_column(kind, code, packed.body[begin:end], len(node_ids))
-        for code, begin, end in zip(packed.codes, packed.ends[:-1], packed.ends[1:], strict=True)
-    }
-    return Slab(node_ids, subject_ids, columns)
+    columns, foreign = {}, {}
+    for code, begin, end in zip(packed.codes, packed.ends[:-1], packed.ends[1:], strict=True):
+        block = packed.body[begin:end]
+        if code < len(COLUMNS[kind]):
+            columns[code] = unpack_column(kind, code, block, len(node_ids))
+        else:
+            foreign[code] = _unpack_foreign(block, len(node_ids))
+    return Slab(node_ids, subject_ids, columns, foreign)
+
+
+def _unpack_foreign(block: bytes, subjects: int) -> tuple[Counts, Stored]:
+    """Whether it is a gauge or a counter is told by its size."""
+    raw = _decompress(block)
+    size = len(raw) // max(1, subjects) - 4
+    if size not in (4, 8) or len(raw) != subjects * (4 + size):
+        raise ValueError("wrong size of a column")
+    return np.frombuffer(raw, "<u4", subjects), np.frombuffer(raw, f"<f{size}", subjects, 4 * subjects)
 
 
 def unpack_subjects(block: bytes) -> tuple[Ints, Ints]:
@@ -89,7 +107,7 @@ def unpack_column(kind: Kind, code: int, block: bytes, subjects: int) -> tuple[C
 
 
 def replace(old: Slab, nodes: Ints, new: Slab) -> Slab:
-    """`old`, but of these nodes what `new` says, which is of no others."""
+    """`old`, but of these nodes what `new` says, which is of no others. It says nothing of columns that are unknown."""
     keep = np.flatnonzero(~np.isin(old.node_ids, nodes))
     node_ids, subject_ids = (
         np.concatenate([ids[keep], fresh])
@@ -105,7 +123,19 @@ def replace(old: Slab, nodes: Ints, new: Slab) -> Slab:
         if fresh is not None:
             count[len(keep) :], value[len(keep) :] = fresh
         columns[code] = count[order], value[order]
-    return Slab(node_ids[order], subject_ids[order], columns)
+    node_ids, subject_ids = node_ids[order], subject_ids[order]
+    keys = keys_of(node_ids, subject_ids)
+    foreign = {code: _moved(old.keys, keys, *held) for code, held in old.foreign.items()}
+    return Slab(node_ids, subject_ids, columns, foreign)
+
+
+def _moved(before: Ints, after: Ints, count: Counts, value: Stored) -> tuple[Counts, Stored]:
+    """A column of the subjects `before` as one of those `after`, both sorted."""
+    place = np.minimum(np.searchsorted(after, before), len(after) - 1)
+    there: Any = after[place] == before
+    counts, values = np.zeros(len(after), np.uint32), np.full(len(after), np.nan, value.dtype)
+    counts[place[there]], values[place[there]] = count[there], value[there]
+    return counts, values
 
 
 def _dtype(kind: Kind, code: int) -> str:

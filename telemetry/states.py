@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import numpy as np
 from django.db import connection, transaction
@@ -14,8 +15,11 @@ from homes.models import Node
 from telemetry import latest, registry, xid_changes
 from telemetry.catalogue import Kind
 from telemetry.evidence import Served, gather, gpu_sightings, heard_ms
-from telemetry.models import NodeStatusRow
+from telemetry.models import NodeStateSpan, NodeStatusRow
 from telemetry.node_state import Verdict, classify
+
+KEPT_DAYS: Final = 10 * 365
+"""As long as hours of rollups: what a node was doing then goes with what it measured."""
 
 
 def judge(node_ids: Iterable[int], now: datetime | None = None) -> set[int]:
@@ -137,3 +141,8 @@ def silent_nodes(now: datetime | None = None) -> list[int]:
             [at - timedelta(seconds=5)],
         )
         return [row[0] for row in cursor.fetchall()]
+
+
+def forget(before: datetime) -> int:
+    """Drop the spans that ended before an instant. Returns how many went."""
+    return NodeStateSpan.objects.filter(ended_at__lt=before).delete()[0]

@@ -132,7 +132,11 @@ def _insert(table: str, columns: Sequence[Column]) -> str:
 def _copy(cursor: Any, table: str, names: Sequence[str], body: bytes) -> None:
     cursor.execute(f"CREATE TEMP TABLE IF NOT EXISTS new_{table} (LIKE {table}) ON COMMIT DELETE ROWS")
     cursor.execute(f"DELETE FROM new_{table}")  # noqa: S608  (a second call within one transaction starts empty too)
-    with cursor.copy(f"COPY new_{table} ({', '.join(names)}) FROM STDIN (FORMAT BINARY)") as copy:
+    # Django translates errors of statements, not of a COPY: without this a Postgres that ends here is nobody's failure.
+    with (
+        connection.wrap_database_errors,
+        cursor.copy(f"COPY new_{table} ({', '.join(names)}) FROM STDIN (FORMAT BINARY)") as copy,
+    ):
         copy.write(body)
 
 

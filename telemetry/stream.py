@@ -7,8 +7,9 @@ for an operator (telemetry.dead_letters). Those are bounded by bytes too: what f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
+import itertools
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,7 +20,15 @@ from redis.retry import Retry
 
 GROUP: Final = "writers"
 CONSUMER: Final = "drain"  # one name per shard: whoever drains next also finds what its predecessor left
-WAKE_SECONDS: Final = 5
+KEPT: Final = "kept"
+"""In whose name entries wait that can never be stored and found no room in the dead letters."""
+CALL_SECONDS: Final = 5
+"""How long a drain that was called for may take to come before another one is called."""
+LOOK_SECONDS: Final = 10.0
+"""How often a reader looks for what was delivered to somebody who is gone: while it reads, a predecessor may still."""
+ALONE_AFTER: Final = 2
+MOST_TRIES: Final = 5
+"""Delivered as often as this and stored none of the times: first an entry is tried alone, then not any more."""
 DEAD_LETTERS: Final = "xfra:ingest:dead"
 DEAD_BYTES: Final = f"{DEAD_LETTERS}:bytes"
 DEAD_FULL: Final = f"{DEAD_LETTERS}:full"
@@ -28,7 +37,7 @@ SHUT: Final = {cause: f"xfra:ingest:shut:{cause}" for cause in ("disk", "memory"
 """While one of these keys exists nothing is taken in; telemetry.room sets them and says what they mean."""
 
 APPEND: Final = """
-if redis.call('EXISTS', KEYS[4], KEYS[5], KEYS[6]) > 0 then return -2 end
+if redis.call('EXISTS', KEYS[5], KEYS[6], KEYS[7]) > 0 then return -2 end
 local room = tonumber(ARGV[1]) - tonumber(redis.call('GET', KEYS[2]) or '0')
 local taken, answer = 0, {0}
 for i = 3, #ARGV do
@@ -41,12 +50,13 @@ for i = 3, #ARGV do
 end
 if taken > 0 then
   redis.call('INCRBY', KEYS[2], taken)
-  if redis.call('SET', KEYS[3], '1', 'NX', 'EX', ARGV[2]) then answer[1] = 1 end
+  if redis.call('EXISTS', KEYS[4]) == 0 and redis.call('SET', KEYS[3], '1', 'NX', 'EX', ARGV[2]) then answer[1] = 1 end
 end
 return answer
 """
-"""Arguments: the most bytes the shard may hold, seconds of being awake, bodies. Answers whether to wake a worker, then
-the positions of bodies that found no room; or -2 for all of them while the doors are shut."""
+"""Arguments: the most bytes the shard may hold, seconds for a drain to come, bodies. Answers whether to call a drain,
+which is when nobody owns the shard or was called for it, then the positions of bodies that found no room; or -2 for all
+of them while the doors are shut."""
 
 _REMOVE: Final = """
 local freed = 0
@@ -57,6 +67,20 @@ end
 if freed > 0 and redis.call('DECRBY', KEYS[2], freed) < 0 then redis.call('SET', KEYS[2], 0) end
 return freed
 """
+
+WAITING: Final = f"""
+local function waiting(stream, full)
+  local entries = redis.call('XLEN', stream)
+  if entries == 0 or redis.call('EXISTS', full) == 0 then return entries end
+  for _, consumer in ipairs(redis.pcall('XPENDING', stream, '{GROUP}')[4] or {{}}) do
+    if consumer[1] == '{KEPT}' then entries = entries - tonumber(consumer[2]) end
+  end
+  return entries
+end
+"""
+"""How many entries there is something to do about: what is kept can only wait while the dead letters are full."""
+
+_BACKLOG: Final = f"{WAITING}\nreturn waiting(KEYS[1], KEYS[2])"
 
 _BURY: Final = """
 local entry = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])[1]
@@ -81,8 +105,11 @@ class StreamFull(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
+    """`tries` is how often it was delivered before and neither stored nor given back."""
+
     id: bytes
     body: bytes
+    tries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +127,14 @@ class Keys:
         return f"{self.stream}:bytes"
 
     @property
-    def awake(self) -> str:
-        return f"{self.stream}:awake"
+    def called(self) -> str:
+        """Exists while a drain that was called for has not come yet."""
+        return f"{self.stream}:called"
+
+    @property
+    def owner(self) -> str:
+        """Whose the shard is, see telemetry.ownership."""
+        return f"{self.stream}:owner"
 
 
 def shard_of(node_id: int) -> int:
@@ -121,9 +154,10 @@ class Drain:
         self._keys = Keys(shard)
         self._remove = client.register_script(_REMOVE)
         self._bury = client.register_script(_BURY)
-        self._left_over: str | None = "0"
-        self.kept = 0
-        """How many entries this reader has to leave in the stream, for want of room in the dead letters."""
+        self._backlog = client.register_script(_BACKLOG)
+        self._left_over: bytes | None = None
+        """Up to where what was left unacknowledged has been looked through; None when all of it has."""
+        self._look_at = 0.0
 
     def ensure_group(self) -> None:
         try:
@@ -137,26 +171,45 @@ class Drain:
 
     def read(self, count: int, wait_ms: int) -> list[Entry]:
         """Next entries: first those that were delivered but never acknowledged, each once, then new ones."""
-        with suppress(redis.exceptions.OutOfMemoryError):  # reading on is what makes room
-            self._client.set(self._keys.awake, "1", ex=WAKE_SECONDS)
-        if self._left_over is not None:
-            found = self._read(self._left_over, count, None)
-            if found:
-                self._left_over = found[-1].id.decode()
+        if time.monotonic() >= self._look_at:
+            self._left_over, self._look_at = b"0-0", time.monotonic() + LOOK_SECONDS
+        while self._left_over is not None:
+            if found := self._read_left_over(self._left_over, count):
                 return found
-            self._left_over = None
         return self._read(">", count, wait_ms)
 
-    def _read(self, start: str, count: int, wait_ms: int | None) -> list[Entry]:
+    def _read_left_over(self, after: bytes, count: int) -> list[Entry]:
+        """Some of what was left, of equal suspicion: who may have killed those who read it is read alone."""
+        start = f"({after.decode()}"
+        pending: Any = self._client.xpending_range(self._keys.stream, GROUP, start, "+", count, CONSUMER)
+        tries = {one["message_id"]: int(one["times_delivered"]) for one in pending}
+        some = list(itertools.takewhile(lambda entry_id: tries[entry_id] < ALONE_AFTER, tries)) or list(tries)[:1]
+        self._left_over = some[-1] if some else None
+        found = self._read(after, len(some), None) if some else []
+        return [Entry(entry.id, entry.body, tries.get(entry.id, 0)) for entry in found]
+
+    def _read(self, start: str | bytes, count: int, wait_ms: int | None) -> list[Entry]:
         answer: Any = self._client.xreadgroup(GROUP, CONSUMER, {self._keys.stream: start}, count=count, block=wait_ms)
         entries = answer[0][1] if answer else []
         # A deleted entry is delivered again with nothing in it when its acknowledgement was lost.
         gone = [entry_id for entry_id, fields in entries if not fields]
         if gone:
             self._client.xack(self._keys.stream, GROUP, *gone)
-            if len(gone) == len(entries):
-                return self._read(start, count, wait_ms)
         return [Entry(entry_id, fields[b"b"]) for entry_id, fields in entries if fields]
+
+    def give_back(self, entries: Sequence[Entry]) -> None:
+        """Say that it is not for anything in these entries that they were not stored."""
+        self._claim(CONSUMER, [entry.id for entry in entries], tries=0)
+
+    def take_back_kept(self) -> None:
+        """What is kept may be tried again, unless it would only be kept again."""
+        if self._client.exists(DEAD_FULL):
+            return
+        while kept := self._client.xpending_range(self._keys.stream, GROUP, "-", "+", 1000, KEPT):
+            self._claim(CONSUMER, [one["message_id"] for one in kept])
+
+    def _claim(self, consumer: str, ids: list[int | bytes | str | memoryview[int]], tries: int | None = None) -> None:
+        self._client.xclaim(self._keys.stream, GROUP, consumer, 0, ids, retrycount=tries, justid=True)
 
     def remove(self, entries: list[Entry]) -> None:
         """Only after COMMIT of what they carry."""
@@ -179,25 +232,18 @@ class Drain:
             )
         except redis.exceptions.OutOfMemoryError:  # what comes after it must not wait for it
             answer = 0
-        is_buried = bool(answer)
-        self.kept += not is_buried
-        return is_buried
-
-    def rest(self) -> bool:
-        """Say that nobody drains this shard any more. False when something arrived meanwhile: go on.
-
-        A reader that kept something does not rest: its successor would at once try all of that again.
-        """
-        if self.kept:
-            return False
-        self._client.delete(self._keys.awake)
-        return self.backlog() == 0
+        if not answer:
+            self._claim(KEPT, [entry.id])
+        return bool(answer)
 
     def backlog(self) -> int:
-        return int(self._client.xlen(self._keys.stream))
+        """How many entries there is something to do about."""
+        answer: Any = self._backlog(keys=[self._keys.stream, DEAD_FULL])
+        return int(answer)
 
-    def is_awake(self) -> bool:
-        return bool(self._client.exists(self._keys.awake))
+    def is_attended(self) -> bool:
+        """Whether somebody owns the shard or was called for it."""
+        return bool(self._client.exists(self._keys.owner, self._keys.called))
 
 
 def connect(patience_seconds: float = 10) -> redis.Redis:

@@ -104,6 +104,34 @@ CREATE TABLE telemetry_dirty (
 ROLLING_SQL: Final = "CREATE TABLE telemetry_rolling (LIKE telemetry_dirty INCLUDING ALL);"
 """Marks that somebody is recomputing: apart from the marks, so that writers never wait for a recomputation."""
 
+ROLLING_TRIES_SQL: Final = "ALTER TABLE telemetry_rolling ADD COLUMN tries smallint NOT NULL DEFAULT 0;"
+"""How often a recomputation failed or ended with its worker: so that it waits longer each time, and rings."""
+
+DROP_PARTITION_SQL: Final = """
+CREATE OR REPLACE FUNCTION telemetry_drop_partitions(parent text, before timestamptz) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE expired text;
+BEGIN
+  IF before > now() - interval '48 hours' THEN RAISE EXCEPTION 'samples of the last 48 hours are never dropped'; END IF;
+  SELECT c.relname INTO expired FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+    JOIN pg_class p ON p.oid = i.inhparent
+    WHERE p.relname = parent AND parent LIKE 'telemetry\\_%' AND pg_get_userbyid(p.relowner) = current_user
+    AND (substring(pg_get_expr(c.relpartbound, c.oid) FROM $r$TO \\('([^']+)'$r$))::timestamptz <= before
+    ORDER BY c.relname LIMIT 1;
+  IF expired IS NULL THEN RETURN 0; END IF;
+  EXECUTE format('LOCK TABLE ONLY %I IN ACCESS EXCLUSIVE MODE NOWAIT', parent);
+  EXECUTE format('LOCK TABLE %I IN ACCESS EXCLUSIVE MODE NOWAIT', expired);
+  EXECUTE format('DROP TABLE %I', expired);
+  RETURN 1;
+END $$;
+"""
+"""Drops the oldest partition that lies before an instant, if there is one.
+
+DETACH CONCURRENTLY needs the owner and no transaction around it, and upkeep has neither: it works in the application's
+role by way of this function. So the lock on the parent is taken only where nobody else has the table just now, and held
+for the milliseconds of a DROP: nobody ever queues behind one that waits. Whoever calls tries again.
+"""
+
 PARTITION_FUNCTIONS: Final = """
 CREATE FUNCTION telemetry_ensure_partition(parent text, starts timestamptz, ends timestamptz) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -120,19 +148,6 @@ BEGIN
   EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', parent, child, starts, ends);
   EXECUTE format('ALTER TABLE %I DROP CONSTRAINT %I', child, child || '_span');
   RETURN true;
-END $$;
-
-CREATE FUNCTION telemetry_drop_partitions(parent text, before timestamptz) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET lock_timeout = '2s' AS $$
-DECLARE child record; dropped integer := 0;
-BEGIN
-  IF before > now() - interval '48 hours' THEN RAISE EXCEPTION 'samples of the last 48 hours are never dropped'; END IF;
-  FOR child IN SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-               JOIN pg_class p ON p.oid = i.inhparent
-               WHERE p.relname = parent AND parent LIKE 'telemetry\\_%' AND pg_get_userbyid(p.relowner) = current_user
-               AND (substring(pg_get_expr(c.relpartbound, c.oid) FROM $r$TO \\('([^']+)'$r$))::timestamptz <= before
-  LOOP EXECUTE format('DROP TABLE %I', child.relname); dropped := dropped + 1; END LOOP;
-  RETURN dropped;
 END $$;
 
 CREATE FUNCTION telemetry_free_partition(parent text, starts timestamptz) RETURNS boolean
@@ -174,4 +189,5 @@ def everything_sql() -> list[str]:
         LATEST_SQL,
         ROLLING_SQL,
         PARTITION_FUNCTIONS,
+        DROP_PARTITION_SQL,
     ]

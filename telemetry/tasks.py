@@ -16,6 +16,7 @@ from celery import shared_task
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections, connections
 from django.utils import timezone
+from kombu.exceptions import KombuError
 from psycopg_pool import PoolTimeout
 from redis import RedisError
 
@@ -31,14 +32,21 @@ BACKGROUND_NICENESS: Final = 10
 
 @shared_task(name="telemetry.tasks.drain")
 def drain(shard: int) -> None:
-    """Store what a shard's stream holds.
+    """Store what a shard's stream holds, unless somebody else does.
 
     While Postgres is away this stays and tries again, so that storing goes on at once when it is back.
     """
     until = time.monotonic() + PATIENCE_SECONDS
-    while not _drain(shard) and time.monotonic() < until:
-        time.sleep(PAUSE_SECONDS)
-        close_old_connections()
+    try:
+        while not _drain(shard):
+            if time.monotonic() >= until:
+                return
+            time.sleep(PAUSE_SECONDS)
+            close_old_connections()
+    except RedisError as error:
+        logger.warning("shard %s waits, its entries stay in the stream: %s", shard, error)
+    else:
+        _call_where_needed(shard)
 
 
 def _drain(shard: int) -> bool:
@@ -49,8 +57,6 @@ def _drain(shard: int) -> bool:
         logger.warning("shard %s cannot store, its entries stay in the stream: %s", shard, error)
         _note_failure(error)
         return False
-    except RedisError as error:
-        logger.warning("shard %s waits, its entries stay in the stream: %s", shard, error)
     return True
 
 
@@ -72,12 +78,20 @@ def watch_room() -> None:
 
 @shared_task(name="telemetry.tasks.wake")
 def wake() -> None:
-    """The safety net: drain whatever has a backlog and nobody at work on it."""
-    client = connect()
-    for shard in range(settings.INGEST_SHARDS):
-        reader = Drain(client, shard)
-        if reader.backlog() and not reader.is_awake():
-            drain.apply_async(args=[shard], expires=10)
+    """The safety net: drain whatever has a backlog and nobody at work on it or called."""
+    _call_where_needed(*range(settings.INGEST_SHARDS))
+
+
+def _call_where_needed(*shards: int) -> None:
+    """After a drain's time is up too: under load something waits, and nobody is called while the shard has an owner."""
+    try:
+        with connect() as client:
+            for shard in shards:
+                reader = Drain(client, shard)
+                if reader.backlog() and not reader.is_attended():
+                    drain.apply_async(args=[shard], expires=10)
+    except (RedisError, OSError, KombuError) as error:
+        logger.warning("nobody could be called to drain, beat tries again: %s", error)
 
 
 @shared_task(name="telemetry.tasks.watch_silence")
@@ -121,7 +135,8 @@ def _in_background(work: Callable[[], object]) -> None:
 
 @shared_task(name="telemetry.tasks.keep_partitions")
 def keep_partitions() -> None:
-    """Make partitions ahead and drop expired ones, and the marks of what billing has long read."""
+    """Make partitions ahead and drop expired ones, the marks of what billing has long read, and states of long ago."""
     partitions.ensure_partitions()
     partitions.drop_expired()
     register_marks.forget(timezone.now() - timedelta(days=register_marks.KEPT_DAYS))
+    states.forget(timezone.now() - timedelta(days=states.KEPT_DAYS))

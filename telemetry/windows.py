@@ -28,6 +28,8 @@ class Window:
     end: int
     subject_ids: Ints
     grid: Grid = field(default_factory=dict)
+    strange: dict[int, Chunk] = field(default_factory=dict)
+    """Chunks with columns that are unknown here, by where they begin."""
 
     @property
     def slots(self) -> int:
@@ -55,20 +57,27 @@ class Window:
     def add(self, begin: int, chunk: Chunk) -> None:
         """What is stored, where a chunk begins."""
         self.put(begin, chunk.subject_ids, chunk.grid, chunks.SLOTS[self.resolution])
+        if chunk.foreign:
+            self.strange[begin] = chunk
 
     def chunks(self) -> list[tuple[int, Chunk]]:
-        """(start, chunk) of each."""
+        """(start, chunk) of each. Raises ValueError where an unknown column would have to be taken apart."""
         per_chunk, span = chunks.SLOTS[self.resolution], chunks.span_seconds(self.resolution)
         return [
-            (
-                begin,
-                Chunk(
-                    self.subject_ids,
-                    {c: b.part(slice(i * per_chunk, (i + 1) * per_chunk)) for c, b in self.grid.items()},
-                ),
-            )
+            (begin, self._chunk(begin, slice(i * per_chunk, (i + 1) * per_chunk)))
             for i, begin in enumerate(range(self.start, self.end, span))
         ]
+
+    def _chunk(self, begin: int, at: slice) -> Chunk:
+        mine = Chunk(self.subject_ids, {code: held.part(at) for code, held in self.grid.items()})
+        strange = self.strange.get(begin)
+        if strange is None:
+            return mine
+        new = ~np.isin(mine.subject_ids, strange.subject_ids)
+        if any(held.count[new].any() for held in mine.grid.values()):
+            raise ValueError("a chunk has columns that this release does not know, and subjects that they do not")
+        of_old = {code: held.of(np.flatnonzero(~new)) for code, held in mine.grid.items()}
+        return Chunk(strange.subject_ids, of_old, strange.foreign)
 
 
 def load(kind: Kind, subjects: Mapping[int, Ints], resolution: int, start: int, end: int) -> dict[int, Window]:

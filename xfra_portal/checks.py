@@ -10,6 +10,7 @@ from django.core.checks import Warning as Caution
 
 from telemetry.known_series import SERIES_BUDGET
 from telemetry.pace import BURST_SECONDS
+from telemetry.partitions import MOST_RAW_HOURS
 from telemetry.store.addresses import Addresses
 from xfra_portal import environment
 
@@ -107,6 +108,22 @@ def nodes_share_the_stream(**kwargs: Any) -> list[CheckMessage]:
                 f"XFRA_NODE_SAMPLES_PER_SECOND is below {SERIES_BUDGET}: a node may have as many series, each second.",
                 hint=f"Set it to several times {SERIES_BUDGET}; what is above is for catching up.",
                 id="xfra.E007",
+            )
+        ]
+    return []
+
+
+@register()
+def minutes_outlive_raw_samples(**kwargs: Any) -> list[CheckMessage]:
+    """Not only of a deployment: a late sample would replace an hour by what one of its minutes says."""
+    if settings.RAW_RETENTION_HOURS > MOST_RAW_HOURS:
+        return [
+            Error(
+                f"XFRA_RAW_RETENTION_HOURS is above {MOST_RAW_HOURS}: rollups of minutes would go before the samples"
+                " that they are made from.",
+                hint=f"Set XFRA_RAW_RETENTION_HOURS to {MOST_RAW_HOURS} or less; SAMPLES_URL keeps raw samples for"
+                " longer, see docs/scale.md.",
+                id="xfra.E010",
             )
         ]
     return []

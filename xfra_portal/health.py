@@ -26,6 +26,7 @@ from xfra_portal.probes import Probe
 
 _WORKER_SECONDS = 5.0
 _PART_SECONDS = 2.0
+_QUEUES = ("ingest", settings.CELERY_TASK_DEFAULT_QUEUE)
 _IMPATIENT = {"socket_timeout": 2, "socket_connect_timeout": 1}
 _worker_seen: list[float] = []
 _threads = ThreadPoolExecutor(5, "health")
@@ -111,15 +112,16 @@ def _client(url: str) -> redis.Redis:
 
 
 def _worker() -> None:
-    """A worker answered within the last seconds; all of them hear the question, so it is not asked more often."""
+    """For each queue a worker answered within the last seconds; all of them hear the question, so it is not asked often."""
     if _worker_seen and time.monotonic() - _worker_seen[0] < _WORKER_SECONDS:
         return
     _worker_seen.clear()
     try:
         with app.connection_for_write(transport_options=_IMPATIENT) as connection:
-            answers = app.control.ping(timeout=1.0, limit=1, connection=connection)
+            answers = app.control.inspect(timeout=1.0, connection=connection).active_queues()
     except (KombuError, CeleryError, OSError) as error:
         raise ConnectionError("no broker") from error
-    if not answers:
-        raise TimeoutError("no worker answered")
+    served = {queue["name"] for queues in (answers or {}).values() for queue in queues}
+    if not served.issuperset(_QUEUES):
+        raise TimeoutError("no worker answered for a queue")
     _worker_seen.append(time.monotonic())

@@ -96,7 +96,7 @@ def test_the_portal_gives_back_what_it_was_sent(tmp_path: Path) -> None:
     found = run(portal, load(tmp_path, "500"))
     assert found.is_whole
     assert found.counted == NODES * 3 * 320
-    assert {"web", "worker", "postgres", "redis", "beat"} <= set(found.cpu_settled)
+    assert {"web", "ingest", "worker", "postgres", "redis", "beat"} <= set(found.cpu_settled)
     assert not portal.data_dir.parent.exists()
 
 

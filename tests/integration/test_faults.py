@@ -114,7 +114,7 @@ def test_while_postgres_is_away_the_door_buffers_and_pages_say_so(
 
 
 def test_a_stopped_worker_costs_nothing_but_time(bench: Bench, sender: Sender, figures: Figures) -> None:
-    with _frozen(family_of(bench.stack.pids["worker"])):
+    with _frozen([pid for part in ("ingest", "worker") for pid in family_of(bench.stack.pids[part])]):
         at_ms = now_ms()
         time.sleep(6)
         assert sender.all_newer_than(at_ms)

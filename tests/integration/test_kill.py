@@ -19,7 +19,7 @@ from tests.stack import wait_for
 
 pytestmark = pytest.mark.stack
 
-PARTS = ("web", "worker", "redis", "postgres")
+PARTS = ("web", "ingest", "worker", "redis", "postgres")
 SEED = 2026
 RECOVERY_S = 60.0
 Recovery = dict[str, float | str]

@@ -113,7 +113,7 @@ def test_from_scrape_to_screen(
 
 
 def _evidence(agent: Agent, portal: Stack) -> str:
-    logs = (agent.log, portal.data_dir / "log" / "web.log", portal.data_dir / "log" / "worker.log")
+    logs = (agent.log, *(portal.data_dir / "log" / f"{part}.log" for part in ("web", "ingest", "worker")))
     return "\n".join(f"{log.name}: {log.read_text()[-1500:]}" for log in logs)
 
 

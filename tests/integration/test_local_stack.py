@@ -42,7 +42,7 @@ def test_a_taken_port_is_a_clear_error(bench: Bench) -> None:
     assert bench.stack.is_ready()
 
 
-@pytest.mark.parametrize("part", ["web", "worker", "beat"])
+@pytest.mark.parametrize("part", ["web", "ingest", "worker", "beat"])
 def test_a_crashed_part_is_started_again(bench: Bench, part: str) -> None:
     bench.stack.wait_replaced(part, bench.stack.kill(part))
     bench.stack.wait_ready(60)
@@ -52,7 +52,7 @@ def test_a_crashed_part_is_started_again(bench: Bench, part: str) -> None:
 def test_without_the_simulator_nothing_arrives_and_everything_works(stack: StackFactory) -> None:
     portal = stack(homes=2)
     assert "simulator" not in portal.pids
-    assert set(portal.pids) == {"supervisor", "guardian", "postgres", "redis", "web", "worker", "beat"}
+    assert set(portal.pids) == {"supervisor", "guardian", "postgres", "redis", "web", "ingest", "worker", "beat"}
     assert httpx.get(f"{portal.url}/accounts/login/", timeout=20).status_code == 200
     assert portal.demo["url"] == portal.url
     assert len(portal.demo["nodes"]) == 2

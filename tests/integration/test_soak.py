@@ -33,7 +33,7 @@ pytestmark = pytest.mark.stack
 log = logging.getLogger(__name__)
 
 LONG_S, KILL_EVERY_S, KILL_EVERY_SHORT_S = 300, 30.0, 10.0
-PARTS = ("beat", "guardian", "postgres", "redis", "web", "worker")  # all but the supervisor
+PARTS = ("beat", "guardian", "ingest", "postgres", "redis", "web", "worker")  # all but the supervisor
 SEED = 2026
 ONE_INSTANT_A_BODY, FLAT_OUT, MEASURED_S = 10_000, 1e9, 30.0
 CATCH_UP_S = 180.0

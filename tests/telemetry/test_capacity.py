@@ -24,11 +24,14 @@ from xfra_portal.management.commands import capacity as command
 
 HOUR, DAY = 3600, 86_400
 COSTS = Costs(
-    raw=10, sealed=1.5, other=95, bucket={60: 2, 900: 4, 3600: 5}, latest=1000, stream=10, wire=30, forwarded=20,
-    cpu_seconds_per_million=7,
+    raw=10, sealed=1.5, other=95, bucket={60: 2, 900: 4, 3600: 5}, slab=3, mark=150, span=140, latest=1000, stream=10,
+    wire=30, forwarded=20, cpu_seconds_per_million=7,
 )  # fmt: skip
 FLEET = Fleet(nodes=100, interval_seconds=5, series=700, other_series=50)
-KEPT = Kept(rows=2 * HOUR, raw=4 * DAY, rollups={60: 21 * DAY, 900: 428 * DAY, 3600: 4014 * DAY})
+KEPT = Kept(
+    rows=2 * HOUR, raw=4 * DAY, rollups={60: 21 * DAY, 900: 428 * DAY, 3600: 4014 * DAY}, slabs={86_400: 4014 * DAY},
+    marks=60 * DAY, spans=3650 * DAY,
+)  # fmt: skip
 
 
 def test_a_fleet_by_hand() -> None:
@@ -41,6 +44,9 @@ def test_a_fleet_by_hand() -> None:
         ("rollup", 60): 70_000 * 21 * 1440 * 2,
         ("rollup", 900): 70_000 * 428 * 96 * 4,
         ("rollup", 3600): 70_000 * 4014 * 24 * 5,
+        ("rollup, fleet", 86_400): 70_000 * 4014 * 3,
+        ("register marks", 3600): 100 * 60 * 24 * 150,
+        ("node states", None): 100 * 3650 * 24 * 140,
         ("latest state", None): 100 * 1000,
         ("Postgres' log", None): 1 << 30,
     }
@@ -69,7 +75,15 @@ def test_raw_that_goes_before_it_is_sealed() -> None:
 
 def test_how_long_things_are_kept_follows_the_settings(settings: Any) -> None:
     settings.RAW_RETENTION_HOURS, settings.SEAL_AFTER_HOURS = 100, 5
-    assert command.kept() == Kept(8 * HOUR, 124 * HOUR, {60: 21 * DAY, 900: 428 * DAY, 3600: (3650 + 364) * DAY})
+    decade = (3650 + 364) * DAY
+    assert command.kept() == Kept(
+        8 * HOUR,
+        124 * HOUR,
+        {60: 21 * DAY, 900: 428 * DAY, 3600: decade},
+        {3600: decade, 21_600: decade, 86_400: decade},
+        60 * DAY,
+        3650 * DAY,
+    )
 
 
 def said(**options: Any) -> str:
@@ -80,7 +94,7 @@ def said(**options: Any) -> str:
 
 def test_the_command_says_it(settings: Any) -> None:
     text = said(other=290)
-    for part in ("1,000 nodes of 710 + 290 other series every 5 s", "200,000 /s", "cores        3:", "50.4 Mbit/s"):
+    for part in ("1,000 nodes of 710 + 290 other series every 5 s", "200,000 /s", "cores        4:", "50.4 Mbit/s"):
         assert part in text
     raw = next(line for line in text.splitlines() if line.startswith("raw "))
     assert raw.split() == ["raw", "5", "s", "5", "h", "2,556,000,000", "10.0", "23.8", "GiB"]
@@ -124,12 +138,12 @@ def weight_of(table: str) -> int:
 @pytest.mark.usefixtures("system")
 def test_what_is_measured_is_what_the_tables_weigh(node: Node, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     costs, missing = measured_costs.measure(COSTS)
-    assert (costs, len(missing)) == (COSTS, 7), "nothing is said of empty tables"
+    assert (costs, len(missing)) == (COSTS, 8), "nothing is said of empty tables"
     storage.write([much(node)], shard_of(node.pk))
     rollups.roll_up_dirty()
     monkeypatch.setattr(measured_costs, "LEAST_SAMPLES", BUCKETS)
     costs, missing = measured_costs.measure(COSTS)
-    assert missing == ["sealed", "other", "rollup of 900 s", "rollup of 3600 s"]
+    assert missing == ["sealed", "other", "slab", "rollup of 900 s", "rollup of 3600 s"]
     part, day, week = (AT // 1000 // span * span for span in (3 * HOUR, DAY, 7 * DAY))
     raw = weight(SAMPLE_TABLES[Kind.GPU], part) + weight(SAMPLE_TABLES[Kind.NODE], part)
     assert costs.raw * SAMPLES == pytest.approx(raw)

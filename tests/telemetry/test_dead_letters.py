@@ -11,7 +11,7 @@ import redis
 from django.test import Client
 
 from homes.models import Node
-from telemetry import alarms, dead_letters, ingest
+from telemetry import alarms, dead_letters, ingest, room
 from telemetry.attention import Severity
 from telemetry.batch import encode
 from telemetry.stream import DEAD_BYTES, DEAD_FULL, DEAD_LETTERS, SHUT, Drain
@@ -338,6 +338,7 @@ def test_the_fleet_page_points_there(cast: Cast, operator: Client, ingest_redis:
     assert PAGE in _needs(operator)
     assert "could not be stored" not in _needs(cast.client("technician"))
     ingest_redis.set(DEAD_FULL, "1")
+    room.watch(ingest_redis)
     assert [alarm.severity for alarm in alarms.ringing()] == [Severity.CRITICAL, Severity.MAJOR]
 
 

@@ -21,6 +21,7 @@ from telemetry.appending import Appender
 from telemetry.batch import Batch, encode
 from telemetry.catalogue import COLUMNS, Kind
 from telemetry.models import NodeStatusRow
+from telemetry.ownership import owned
 from telemetry.stream import DEAD_LETTERS, GROUP, Drain, Keys, StreamFull, shard_of
 from telemetry.tables import PARTITION_SECONDS
 from tests.telemetry import stored
@@ -107,16 +108,18 @@ def test_nothing_is_trimmed_and_order_is_kept(ingest_redis: redis.Redis) -> None
     assert_empty(ingest_redis)
 
 
-def test_only_the_first_body_wakes_a_worker(ingest_redis: redis.Redis) -> None:
+def test_only_the_first_body_calls_a_drain(ingest_redis: redis.Redis) -> None:
     assert append(b"1", b"2", b"3") == [True, False, False]
     drain = Drain(ingest_redis, SHARD)
     drain.ensure_group()
-    assert drain.is_awake()
-    drain.remove(drain.read(10, 1))
-    assert drain.rest()
-    assert append(b"4") == [True]
-    drain.read(10, 1)
-    assert not drain.rest(), "something arrived meanwhile"
+    assert drain.is_attended()
+    with owned(ingest_redis, SHARD) as mine:
+        assert mine is not None
+        assert append(b"4") == [False], "its owner finds it"
+        assert not mine.rest(), "something waits"
+        drain.remove(drain.read(10, 1))
+        assert mine.rest()
+        assert append(b"5") == [True], "there is no owner any more"
 
 
 def test_a_group_that_exists_is_no_error(ingest_redis: redis.Redis) -> None:
@@ -297,7 +300,9 @@ def test_beat_wakes_a_shard_that_nobody_drains(ingest_redis: redis.Redis, monkey
     append(b"1")
     tasks.wake()
     assert woken == [], "it was woken a moment ago"
-    ingest_redis.delete(Keys(SHARD).awake)
+    with owned(ingest_redis, SHARD):
+        tasks.wake()
+        assert woken == [], "somebody is at it"
     tasks.wake()
     assert woken == [SHARD]
 

@@ -12,11 +12,14 @@ import pytest
 from django.db import connection, connections
 
 from homes.access import acting_as_system
-from telemetry import reads, rollups, storage
+from telemetry import chunks, reads, rollups, slabs, storage
 from telemetry.batch import Batch
-from telemetry.catalogue import BY_NAME, Kind
-from telemetry.partitions import ensure_partitions
+from telemetry.catalogue import BY_NAME, COLUMNS, Kind, Shape
+from telemetry.chunks import Buckets, Chunk
+from telemetry.partitions import MOST_RAW_HOURS, ensure_partitions
+from telemetry.windows import Window
 from tests.cast import Cast, needs_database
+from xfra_portal.checks import minutes_outlive_raw_samples
 
 pytestmark = needs_database
 START = int(time.time()) // 3600 * 3600 - 3 * 3600
@@ -94,6 +97,127 @@ def test_a_claim_of_a_dead_worker_is_taken_up(node_id: int) -> None:
             cursor.execute("UPDATE telemetry_rolling SET since = since - interval '2 minutes'")
         assert rollups.roll_up_dirty() == 1
         assert minutes(node_id, "home_power_watts", "average", 1) == [100.0]
+
+
+def pass_time(minutes: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE telemetry_rolling SET since = since - make_interval(mins => %s)", [minutes])
+
+
+def tries() -> list[int]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT tries FROM telemetry_rolling")
+        return [found for (found,) in cursor.fetchall()]
+
+
+def test_what_cannot_be_rolled_up_keeps_nobody_waiting_and_rings(
+    cast: Cast, node_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, attempts, other = rollups.recompute, list[int](), cast.other_node.pk
+
+    def fail(node_ids: list[int], start: int, end: int) -> None:
+        if node_id in node_ids:
+            attempts.append(len(node_ids))
+            raise ValueError("not a chunk")
+        real(node_ids, start, end)
+
+    with acting_as_system():
+        with monkeypatch.context() as patch:
+            patch.setattr(rollups, "recompute", fail)
+            for turn, minutes_passed in enumerate((0, 3, 5, 9)):
+                pass_time(minutes_passed)
+                storage.write([samples(node_id, HOME, {0: 100.0}), samples(other, HOME, {0: 200.0 + turn})], 0)
+                assert rollups.roll_up_dirty() == 1
+                assert rollups.stuck() == (turn >= 2)
+            assert minutes(other, "home_power_watts", "average", 1) == [203.0]
+            assert attempts == [2, 1, 1, 1, 1], "together with the other once, then alone and ever more rarely"
+            assert rollups.roll_up_dirty() == 0
+            assert tries() == [4]
+        pass_time(15)
+        assert rollups.roll_up_dirty() == 0, "it is not yet time"
+        pass_time(15)
+        assert rollups.roll_up_dirty() == 2, "it, and what was marked meanwhile"
+        assert minutes(node_id, "home_power_watts", "average", 1) == [100.0]
+        assert (rollups.stuck(), tries()) == (0, [])
+
+
+def test_what_its_worker_dies_of_is_taken_up_ever_more_rarely(node_id: int) -> None:
+    """Each time the worker is gone before it can say so."""
+    with acting_as_system():
+        storage.write([samples(node_id, HOME, {0: 100.0})], 0)
+        (mark,) = rollups._claim(0.0)
+        taken = []
+        for _ in range(30):
+            pass_time(1)
+            taken.append(bool(rollups._take_up()))
+        assert [minute for minute, found in enumerate(taken) if found] == [1, 4, 9, 18]
+        assert rollups.stuck() == 1
+        assert rollups._roll_up([mark]) == 1
+
+
+def test_a_release_that_knows_less_passes_over_what_it_does_not_know(
+    node_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A column was appended, samples came, and the release was rolled back: what is rolled up then loses none of it."""
+    *known, newest = COLUMNS[Kind.NODE]
+    start = datetime.fromtimestamp(START, UTC)
+    with acting_as_system():
+        storage.write([samples(node_id, HOME, {0: 100.0}), samples(node_id, newest.code, {0: 7.0, 60: 9.0})], 0)
+        assert rollups.roll_up_dirty() == 1
+        before = slab_values(newest.code)
+        assert before
+        with monkeypatch.context() as patch:
+            patch.setitem(COLUMNS, Kind.NODE, tuple(known))
+            storage.write([samples(node_id, HOME, {30: 300.0, 90: 500.0})], 0)
+            assert rollups.roll_up_dirty() == 1
+            assert minutes(node_id, "home_power_watts", "average", 2) == [200.0, 500.0]
+        assert minutes(node_id, newest.name, "last", 2) == [7.0, 9.0]
+        assert minutes(node_id, newest.name, "last", 1, 900) == [9.0]
+        assert reads.history(node_id, Kind.NODE, [newest.name], start, start + timedelta(hours=1), 3600).series[0].last
+        assert slab_values(newest.code) == before
+        assert rollups.roll_up_dirty() == 0
+
+
+def slab_values(code: int) -> dict[tuple[int, datetime], list[float]]:
+    """A node's column in the slabs of each bucket."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT resolution, at, codes, ends, body FROM telemetry_fleet_rollup WHERE kind = 1")
+        rows = cursor.fetchall()
+    found = {}
+    for resolution, at, codes, ends, body in rows:
+        columns = slabs.unpack(Kind.NODE, slabs.Packed(codes, ends, bytes(body))).columns
+        if code in columns:
+            found[resolution, at] = columns[code][1].tolist()
+    return found
+
+
+def test_unknown_columns_are_of_their_subjects_only() -> None:
+    """Where somebody new would have to be put among them the hour waits for the release that knows them."""
+    one, two = np.array([1], np.int64), np.array([1, 2], np.int64)
+    window = Window(60, START, START + 3600, two)
+    window.strange[START] = Chunk(one, {}, {999: b"as it was"})
+    window.put(START, one, {HOME: filled(1)}, 60)
+    ((begin, chunk),) = window.chunks()
+    assert (begin, chunk.subject_ids.tolist(), chunk.foreign) == (START, [1], {999: b"as it was"})
+    assert b"as it was" in chunks.encode(Kind.NODE, chunk)
+    window.put(START, two, {HOME: filled(2)}, 60)
+    with pytest.raises(ValueError, match="does not know"):
+        window.chunks()
+
+
+def filled(subjects: int) -> Buckets:
+    held = Buckets.empty(Shape.GAUGE, subjects, 60)
+    held.count[:] = 1
+    return held
+
+
+def test_raw_samples_may_not_outlive_their_minutes(settings: Any) -> None:
+    settings.RAW_RETENTION_HOURS = MOST_RAW_HOURS
+    assert minutes_outlive_raw_samples() == []
+    settings.RAW_RETENTION_HOURS = MOST_RAW_HOURS + 1
+    (found,) = minutes_outlive_raw_samples()
+    assert found.id == "xfra.E010"
+    assert f"{MOST_RAW_HOURS} or less" in str(found.hint)
 
 
 def test_a_fresh_mark_rests(node_id: int) -> None:

@@ -104,6 +104,14 @@ def test_every_cause_shuts_and_says_so_to_whoever_asks(ingest_redis: redis.Redis
     append(sound(node, 1))
 
 
+@pytest.mark.usefixtures("system")
+def test_that_nobody_measures_is_said(ingest_redis: redis.Redis) -> None:
+    assert [alarm.sentence for alarm in alarms.ringing()] == [alarms.UNWATCHED]
+    tasks.watch_room()
+    assert alarms.ringing() == []
+    assert 0 < ingest_redis.ttl(room.WATCHED) <= room.WATCHED_SECONDS
+
+
 # A Postgres whose disk is full: it says so itself, with SQLSTATE 53100
 
 
@@ -174,7 +182,6 @@ def small_redis(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     finally:
         process.kill()
         process.wait()
-        ingest.drain_of.cache_clear()
 
 
 def _answers(client: redis.Redis) -> bool:

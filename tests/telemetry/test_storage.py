@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from django.db import Error, IntegrityError, connection
 from django.test.utils import CaptureQueriesContext
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from homes.access import acting_as_system
 from homes.models import Gpu, InventoryEvent, Node
@@ -20,7 +22,7 @@ from telemetry import latest, reads, registry, rollups, states, storage
 from telemetry.batch import Batch
 from telemetry.catalogue import COLUMNS, Kind
 from telemetry.stream import shard_of
-from telemetry.widening import gather, widen
+from telemetry.widening import Rows, gather, widen
 from tests.telemetry import stored
 from tests.telemetry.conftest import MakeNode
 from tests.telemetry.messages import STALE, admitted, batch, gpu, series
@@ -150,6 +152,42 @@ def test_out_of_order_never_moves_latest_back(node: Node) -> None:
     cell = own(node).cells(Kind.NODE)["sound_decibels"]
     assert (cell.value, cell.at) == (9.0, datetime.fromtimestamp(AT / 1000 + 9, UTC))
     assert stored.column(Kind.NODE, node.pk, "sound_decibels") == {AT + s * 1000: float(s) for s in instants}
+
+
+CELL = st.sampled_from([1.0, 2.0, math.nan])
+TOLD = st.tuples(st.integers(1, 3), st.integers(1, 9), st.tuples(CELL, CELL), st.tuples(st.booleans(), st.booleans()))
+
+
+@given(
+    st.lists(TOLD, max_size=20, unique_by=lambda told: told[:2]),
+    st.lists(st.tuples(st.integers(0, 9), CELL), min_size=6, max_size=6),
+)
+@settings(max_examples=200)
+def test_many_instants_at_once_are_as_one_after_the_other(
+    told: list[tuple[int, int, tuple[float, float], tuple[bool, bool]]], known: list[tuple[int, float]]
+) -> None:
+    told = sorted(told, key=lambda one: one[:2])
+    at_ms = np.array([at for at, _ in known], np.int64).reshape(3, 2)
+    values = np.array([value for _, value in known]).reshape(3, 2)
+    expected_at, expected = at_ms.copy(), values.copy()
+    for subject, at, cells, ends in told:
+        for code, (value, ended) in enumerate(zip(cells, ends, strict=True)):
+            place, some = (subject - 1, code), not math.isnan(value)
+            if (at > expected_at[place] and (some or ended)) or (at == expected_at[place] and some):
+                expected_at[place], expected[place] = at, value
+    table = latest.Table(np.full(3, 7, np.int64), np.arange(1, 4), at_ms.copy(), values.copy())
+    table.take(
+        Rows(
+            Kind.NODE,
+            np.full(len(told), 7, np.int64),
+            np.array([one[0] for one in told], np.int64),
+            np.array([one[1] for one in told], np.int64),
+            np.array([one[2] for one in told], np.float64).reshape(-1, 2),
+            np.array([one[3] for one in told], np.bool_).reshape(-1, 2),
+        )
+    )
+    np.testing.assert_array_equal(table.at_ms, expected_at)
+    np.testing.assert_array_equal(table.values, expected)
 
 
 def test_columns_are_latest_each_for_itself(node: Node) -> None:

@@ -27,7 +27,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--no-seed", dest="seed", action="store_false", help="no demo homes and logins, and so no simulated fleet")
     add("--seed-homes", type=int, default=24, metavar="N", help="how many demo homes (default 24)")
     add("--seed-days", type=float, default=35, metavar="N", help="days of simulated history (default 35)")
-    add("--worker-concurrency", type=int, default=3, metavar="N", help="Celery's worker processes (default 3)")
+    add(
+        "--worker-concurrency",
+        type=int,
+        default=2,
+        metavar="N",
+        help="Celery's processes beside the drains (default 2)",
+    )
     add("--crash-limit", type=int, default=5, metavar="N", help="crashes of one part in 60 s that stop everything")
     add("--servers-only", action="store_true", help="only Postgres and Redis")
     add("--not-durable", dest="durable", action="store_false", help="do not wait for the disk; for tests")

@@ -27,7 +27,7 @@ class Options:
     seed: bool = True
     seed_homes: int = 24
     seed_days: float = 35
-    worker_concurrency: int = 3
+    worker_concurrency: int = 2
     servers_only: bool = False
     durable: bool = True
     crash_limit: int = 5
@@ -74,9 +74,15 @@ def _environment(options: Options, state: State) -> dict[str, str]:
         "XFRA_DATA_DIR": str(options.data_dir),
         "SECRET_KEY": os.environ.get("SECRET_KEY") or state.secret("django"),
         "PORT": str(options.port),
+        "XFRA_INGEST_SHARDS": _shards(),
         "PYTHONUNBUFFERED": "1",
         **given,
     }
+
+
+def _shards() -> str:
+    """How many drains there are, and so how many processes for them: said here once for all parts."""
+    return os.environ.get("XFRA_INGEST_SHARDS", "2")
 
 
 def _servers(options: Options, state: State) -> list[Server]:
@@ -119,12 +125,14 @@ def _processes(options: Options) -> list[Process]:
     ]
     web += ["--timeout-graceful-shutdown", "3"]
     celery = [python, "-m", "celery", "-A", "xfra_portal"]
-    worker = [*celery, "worker", "-Q", "ingest,default", "--concurrency", str(options.worker_concurrency)]
-    worker += ["-l", "WARNING", "--without-mingle", "--without-gossip"]
+    # Apart: while samples come a drain ends only to hand over, and watching, rollups and billing cannot wait for that.
+    ingest = _worker(celery, "ingest", _shards())
+    worker = _worker(celery, "default", str(options.worker_concurrency))
     beat = [*celery, "beat", "--schedule", str(options.data_dir / "beat-schedule"), "-l", "WARNING"]
     beat += ["--pidfile", ""]
     processes = [
         Process("web", web, stop_rank=1, stop_seconds=4),
+        Process("ingest", ingest, stop_rank=2, stop_seconds=6),
         Process("worker", worker, stop_rank=2, stop_seconds=6),
         Process("beat", beat, stop_rank=2, stop_seconds=2),
     ]
@@ -133,6 +141,11 @@ def _processes(options: Options) -> list[Process]:
         simulator += ["--state", str(options.simulator_state)]
         processes.append(Process("simulator", simulator, stop_rank=0, stop_seconds=2))
     return processes
+
+
+def _worker(celery: list[str], queue: str, processes: str) -> list[str]:
+    command = [*celery, "worker", "-Q", queue, "--concurrency", processes, "--hostname", f"{queue}@%h"]
+    return [*command, "-l", "WARNING", "--without-mingle", "--without-gossip"]
 
 
 def _announcement(options: Options) -> list[str]:

@@ -9,10 +9,10 @@ from typing import Any, Final
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from telemetry import capacity, measured_costs
+from telemetry import capacity, fleet_rollups, measured_costs, register_marks, states
 from telemetry.capacity import Costs, Fleet, Kept, Part
 from telemetry.partitions import retention_seconds
-from telemetry.tables import PARTITION_SECONDS, ROLLUP_TABLES, SAMPLE_TABLES, SEALED_TABLE
+from telemetry.tables import DAY, FLEET_TABLE, PARTITION_SECONDS, ROLLUP_TABLES, SAMPLE_TABLES, SEALED_TABLE
 
 SERIES: Final = 710
 """What the simulator's nodes send: 16 GPUs of 40 metrics, panel, battery, coolant, enclosure, internet and workload.
@@ -51,7 +51,9 @@ def kept() -> Kept:
 
     rollups = {resolution: longest(table) for resolution, table in ROLLUP_TABLES.items()}
     rows = settings.SEAL_AFTER_HOURS * 3600 + max(PARTITION_SECONDS[table] for table in SAMPLE_TABLES.values())
-    return Kept(rows, longest(SEALED_TABLE), rollups)
+    slabs = dict.fromkeys(fleet_rollups.RESOLUTIONS, longest(FLEET_TABLE))
+    marks, spans = register_marks.KEPT_DAYS * DAY, states.KEPT_DAYS * DAY
+    return Kept(rows, longest(SEALED_TABLE), rollups, slabs, marks, spans)
 
 
 def report(fleet: Fleet, costs: Costs, bridge_seconds: float) -> list[str]:
