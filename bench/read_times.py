@@ -35,7 +35,7 @@ from telemetry.catalogue import COLUMNS, Kind  # noqa: E402
 from telemetry.views.node import LANES  # noqa: E402
 from telemetry.views.node import RANGES as NODE_RANGES  # noqa: E402
 from xfra_portal.api.homes import PowerHistory  # noqa: E402
-from xfra_portal.homeowner import figures  # noqa: E402
+from xfra_portal.homeowner import figures, outages  # noqa: E402
 from xfra_portal.homeowner.views import RANGES as HOME_RANGES  # noqa: E402
 
 OPERATORS: Final = 8
@@ -110,7 +110,9 @@ def of_homeowners() -> Iterator[Read]:
     yield Read("Home", "energy of the month", lambda at: figures.month_energy(at.node, at.node.home, at.now))
     yield Read("Home", "what happened lately", lambda at: figures.lately(at.node, at.node.home, at.now))
     yield Read(
-        "Home", "uptime of the month", lambda at: figures.uptime_ratio(at.node, "internet_home_up", _began(at), at.now)
+        "Home",
+        "uptime of the month",
+        lambda at: outages.kept_by_quarters(at.node, "internet_home_up", _began(at), at.now),
     )
     yield Read(
         "Home",
@@ -130,13 +132,13 @@ def of_homeowners() -> Iterator[Read]:
     yield Read(
         "Internet",
         "outages of the month",
-        lambda at: figures.outages(at.node, "internet_home_up", _began(at), at.now),
+        lambda at: outages.kept(at.node, "internet_home_up", _began(at), at.now, None),
     )
     yield Read("Battery", "page", path=page("battery/"))
     yield Read(
         "Battery",
         "grid outages of 35 days",
-        lambda at: figures.outages(at.node, "grid_up", at.now - timedelta(days=35), at.now),
+        lambda at: outages.kept(at.node, "grid_up", at.now - timedelta(days=35), at.now, None),
     )
     yield Read("Electricity", "page", path=page("electricity/"))
     for name, (part, charts) in _HOME_CHARTS.items():

@@ -109,7 +109,7 @@ def _missing(state: State, cause: Cause, facts: Facts) -> Story:
     if cause is Cause.NO_GPUS:
         return Story(
             "Your node is not working.",
-            "It is connected, but its processors are not. The operator has been told. Your home is not affected.",
+            "It is connected, but its processors are not. The operator can see it. Your home is not affected.",
         )
     words = formats.duration(facts.silent_seconds) if facts.silent_seconds is not None else "a while"
     line = " Your internet is up, so the fault is with the node." if state is State.DOWN else ""
@@ -117,6 +117,14 @@ def _missing(state: State, cause: Cause, facts: Facts) -> Story:
         f"We have not heard from your node for {words}.",
         f"Your home's power does not depend on it.{line}",
         "If your internet is off too, check that the router has power." if state is State.UNKNOWN else "",
+    )
+
+
+def behind(since_clock: str) -> Story:
+    """When it is us of whom there is nothing new: readings are not being looked at."""
+    return Story(
+        f"We are behind since {since_clock}.",
+        "The portal is not keeping up, so what you see here is from then. Your node and your home are not affected.",
     )
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
+from datetime import UTC, datetime, timedelta
+from html import escape
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 
 from tests.browser.conftest import DESKTOP, PHONE, Enter
+from tests.portal.cases import CASES_BY_FACTS, NOW, home
+from xfra_portal.homeowner.cases import cases_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.stack]
 
@@ -79,6 +84,49 @@ def test_home_moves_without_reloading(enter: Enter) -> None:
     page.locator("[data-stream='node_watts'].on").wait_for(timeout=15_000)
 
 
+def test_home_s_sentences_stay_true(enter: Enter) -> None:
+    """Each is the one of its choices that the latest message makes true; without news none stands as if it were new."""
+    page = enter(HOST).page
+    edits: dict[str, Any] = {}
+
+    def edited(message: str | bytes) -> str:
+        told = json.loads(message)
+        for path, value in edits.items():
+            *way, last = path.split(".")
+            place = told
+            for key in way:
+                place = place[key]
+            place[last] = value
+        return json.dumps(told)
+
+    def pass_on(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+        server.on_message(lambda message: socket.send(edited(message)))
+
+    def reading(value: float, seconds_old: float = 0) -> dict[str, Any]:
+        return {"value": value, "at": (datetime.now(UTC) - timedelta(seconds=seconds_old)).isoformat()}
+
+    page.route_web_socket(re.compile("/ws/homes/"), pass_on)
+    page.reload()
+    sentences = {name: page.locator(f"[data-told={name}]").first for name in ("leak", "cabinet", "battery", "internet")}
+    expect(sentences["leak"]).to_have_text("No leak")
+    edits.update({
+        "safety.coolant_leak": reading(1), "safety.enclosure_open": None, "power.grid_up": reading(0),
+        "power.battery_watts": reading(-2000), "internet.home.up": reading(1, 120),
+    })  # fmt: skip
+    expect(sentences["leak"]).to_have_text("The leak sensor is wet: shown to the operator", timeout=15_000)
+    expect(sentences["cabinet"]).to_have_text("not known whether the cabinet is closed")
+    expect(sentences["battery"]).to_have_text("carrying your home")
+    expect(sentences["internet"]).to_have_text("Unknown")
+    edits["power.grid_up"] = reading(1)
+    expect(sentences["battery"]).to_have_text("giving power", timeout=15_000)
+    page.route(page.url, lambda route: route.abort())
+    edits.update({"node.as_of": reading(0, 120)["at"], "heard_at": reading(0, 120)["at"]})
+    expect(page.locator("[data-retold=story] h1")).to_contain_text(
+        "This page has heard nothing new since", timeout=15_000
+    )
+
+
 def test_fleet_moves_and_is_worked_by_keyboard(enter: Enter) -> None:
     visit = enter(OPERATOR)
     page = visit.go("/fleet/")
@@ -101,6 +149,31 @@ def test_node_page_tiles_move(enter: Enter) -> None:
     heard = page.locator("time[data-bind-at='heard_at']")
     first = heard.get_attribute("datetime")
     expect(heard).not_to_have_attribute("datetime", first or "", timeout=15_000)
+
+
+def test_many_lines_of_a_chart_are_told_apart(enter: Enter) -> None:
+    """By the names that the page gives their subjects: in the key, in the table and in the file."""
+    page = enter(OPERATOR).go("/fleet/nodes/xfra-00001/")
+    source = page.locator("[data-metrics=power_watts]").first.get_attribute("data-src")
+    page.route(page.url, lambda route: route.fulfill(response=(answer := route.fetch()), body=labelled(answer.text())))
+    found = page.request.get(f"{page.url.split('/fleet')[0]}{source}?kind=gpu&metrics=power_watts&start=-60s").json()
+    names = {series["subject"]: f"Place {i}" for i, series in enumerate(found["series"])}
+
+    def labelled(text: str) -> str:
+        told = escape(json.dumps(names))
+        return re.sub(r'(data-metrics="power_watts") data-labels="[^"]*"', rf'\1 data-labels="{told}"', text)
+
+    page.reload()
+    figure = page.locator("[data-metrics=power_watts]").first
+    figure.scroll_into_view_if_needed()
+    expect(figure.locator(".chart-key li")).to_have_text(list(names.values()), timeout=20_000)
+    figure.locator("[data-table] summary").click()
+    expect(figure.locator("thead th")).to_have_text([re.compile("Time"), *names.values()])
+    with page.expect_download() as download:
+        figure.locator("[data-csv]").click()
+    (heading, *rows) = download.value.path().read_text().splitlines()
+    assert "power_watts.Place 15.average" in heading and "GPU-" not in heading
+    assert rows
 
 
 def test_home_is_useful_before_any_script_ran(enter: Enter) -> None:
@@ -135,6 +208,29 @@ def test_another_home_does_not_exist(enter: Enter, portal: Any) -> None:
     assert answer.status == 404
 
 
+def module(page: Page, name: str) -> str:
+    """Where the page has its own module of this name from, which carries a hash."""
+    script: str = page.evaluate("[...document.scripts].map((s) => s.src).find((s) => s.includes('/js/home'))")
+    found = re.search(rf'from\s*"\./({name}[^"]*)"', page.request.get(script).text())
+    assert found is not None
+    return script.rsplit("/", 1)[0] + "/" + found[1]
+
+
+def test_cases_are_decided_alike_in_python_and_javascript(enter: Enter) -> None:
+    """cases.py chooses the first sentences and cases.js the ones after."""
+    page = enter(HOST).page
+    homes = [home(**facts) for facts, _ in CASES_BY_FACTS]
+    told = page.evaluate(
+        """async ([url, homes, now]) => {
+          const { casesOf } = await import(url);
+          Date.now = () => now;
+          return homes.map(casesOf);
+        }""",
+        [module(page, "cases"), homes, NOW.timestamp() * 1000],
+    )
+    assert told == [cases_of(one, NOW) for one in homes]
+
+
 def test_figures_read_alike_in_python_and_javascript(enter: Enter) -> None:
     """formats.py draws the page first and format.js keeps it current: they must never disagree."""
     from xfra_portal import formats
@@ -145,16 +241,12 @@ def test_figures_read_alike_in_python_and_javascript(enter: Enter) -> None:
     names = ["watts", "watt_hours", "bits_per_second", "ratio", "fine_ratio", "celsius", "amperes", "milliseconds",
              "decibels", "hours", "hertz", "gibibytes", "age"]  # fmt: skip
     page = enter(HOST).page
-    script = page.evaluate("[...document.scripts].map((s) => s.src).find((s) => s.includes('/js/home'))")
-    source = page.request.get(script).text()
-    module = re.search(r'from\s*"\./(format[^"]*)"', source)
-    assert module is not None
     told = page.evaluate(
         """async ([url, names, values]) => {
           const format = await import(url);
           return names.map((name) => values.map((value) => format[name](value)));
         }""",
-        [script.rsplit("/", 1)[0] + "/" + module[1], names, values],
+        [module(page, "format"), names, values],
     )
     for name, answers in zip(names, told, strict=True):
         positive = name in ("age", "hours")

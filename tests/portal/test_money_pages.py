@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from billing import agreements, corrections, payouts, questions, statements
 from billing.models import Channel, Payout, Statement, StatementQuestion
 from homes.access import acting_as_system
+from homes.models import Home
 from tests.billing.months import read, settle_in
 from tests.cast import Cast, needs_database
 from tests.portal.money import billed, months, today
@@ -195,3 +197,17 @@ def test_a_page_costs_few_queries_and_has_nothing_inline(
         text = client.get(address).content.decode()
     assert not re.search(r"\sstyle=|\son\w+=|<style|javascript:", text)
     assert Statement.objects.count() == 0, "nobody is signed in here"
+
+
+def test_dates_are_those_of_the_home(cast: Cast) -> None:
+    """In one of two places it is not the same day as in Greenwich, whatever the hour."""
+    billed(cast.home)
+    now = datetime.now(UTC)
+    zone = ZoneInfo("Pacific/Kiritimati" if now.hour >= 11 else "Pacific/Niue")
+    with acting_as_system():
+        payouts.create(cast.home)
+        Home.objects.filter(pk=cast.home.pk).update(timezone=zone.key)
+    there = now.astimezone(zone)
+    assert there.date() != now.date()
+    assert f"{there.day} {there:%b %Y}<small>" in page(cast, "owner", "payouts/")
+    assert f"issued {there.day} {there:%b %Y}" in page(cast, "owner", "statements/")

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from telemetry.node_state import Cause, State
-from xfra_portal.wording import Facts, circuit_words, past, tell
+from xfra_portal.wording import Facts, behind, circuit_words, past, tell
 
 FACTS = Facts("2:10 pm", 41.0, "oven", 360.0)
 CASES = [
@@ -49,6 +49,12 @@ def test_every_story_is_plain_and_whole(state: State, cause: Cause, facts: Facts
         assert text.endswith(".")
         assert not JARGON.search(text)
         assert "None" not in text
+
+
+def test_nobody_is_said_to_have_been_told() -> None:
+    """Nothing calls the operator: it is shown to them."""
+    stories = [tell(state, cause, FACTS) for state in State for cause in Cause] + [behind("2:10 pm")]
+    assert not [story for story in stories if "told" in story.meaning]
 
 
 @pytest.mark.parametrize("state", State)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from django.utils import timezone
+
 from homes.models import Home
 from telemetry import live, reads
 from telemetry.payloads import HomePayload, HomeWithoutNodePayload, home_without_node
@@ -22,4 +24,5 @@ def of(home: Home) -> HomeNow:
     if not hasattr(home, "node"):
         return HomeNow(home_without_node(str(home.pk)), None)
     latest = reads.households([home.node.pk])[home.node.pk]
-    return HomeNow(live.home_payload(home.node, latest), asdict(figures.story(home, latest)))
+    told = figures.story(home, latest, timezone.now())
+    return HomeNow(live.home_payload(home.node, latest), asdict(told.story))

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from django.utils import timezone
-
 from homes.calendar import day_edges, month_start
 from homes.models import Home, Node
 from telemetry import reads
 from telemetry.catalogue import Kind
-from telemetry.node_state import State
+from telemetry.node_state import SILENCE_SECONDS, Cause, State
 from telemetry.readings import Energy, NodeLatest, StateSpan
 from xfra_portal import formats, wording
 
@@ -84,14 +82,20 @@ class Happening:
     at: datetime
 
 
-def lately(node: Node, home: Home, now: datetime, most: int = 5) -> list[Happening]:
-    """What happened in the last week besides ordinary work, newest first."""
-    spans = [
-        span
-        for span in reads.state_spans(node.pk, now - timedelta(days=7), now)
-        if span.state is not State.WORKING and span.end and _seconds(span, now) >= SHORTEST_TOLD_SECONDS
-    ]
-    return [_happening(node, home, span, now) for span in reversed(spans[-most:])]
+@dataclass(frozen=True, slots=True)
+class Lately:
+    """What happened, newest first. `is_known` is False where nothing is known of the time at all."""
+
+    happenings: Sequence[Happening]
+    is_known: bool
+
+
+def lately(node: Node, home: Home, now: datetime, most: int = 5) -> Lately:
+    """The last week besides ordinary work, with what still goes on."""
+    spans = reads.state_spans(node.pk, now - timedelta(days=7), now)
+    told = [span for span in spans if span.state is not State.WORKING and _seconds(span, now) >= SHORTEST_TOLD_SECONDS]
+    is_known = any(span.cause is not Cause.NEVER_HEARD for span in spans)
+    return Lately([_happening(node, home, span, now) for span in reversed(told[-most:])], is_known)
 
 
 def _seconds(span: StateSpan, now: datetime) -> float:
@@ -102,9 +106,8 @@ def _happening(node: Node, home: Home, span: StateSpan, now: datetime) -> Happen
     local, today = span.start.astimezone(home.zone), now.astimezone(home.zone).date()
     when = formats.clock(local) if local.date() == today else f"{local:%a} {formats.clock(local)}"
     circuit = busiest_then(node, span.start, span.end or now) if span.cause == "headroom" else None
-    return Happening(
-        span.state.value, when, wording.past(span.state, span.cause, _seconds(span, now), circuit), span.start
-    )
+    text = wording.past(span.state, span.cause, _seconds(span, now), circuit)
+    return Happening(span.state.value, when, text if span.end else f"{text} so far", span.start)
 
 
 def busiest_then(node: Node, start: datetime, end: datetime) -> str | None:
@@ -124,67 +127,29 @@ def busiest_now(latest: NodeLatest) -> str | None:
     return max(drawing, key=lambda name: drawing[name]) if drawing else None
 
 
-def story(home: Home, latest: NodeLatest) -> wording.Story:
-    status, now = latest.status, timezone.now()
-    silent = (now - latest.heard_at).total_seconds() if latest.heard_at else None
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The story, and the state that it is of: unknown where nobody has looked for a minute."""
+
+    state: State
+    story: wording.Story
+
+
+def story(home: Home, latest: NodeLatest, now: datetime) -> Told:
+    """Of the node, while its state is judged; else of us, since a state that nobody judges is no news of the node."""
+    status = latest.status
+    if status.as_of and (now - status.as_of).total_seconds() > SILENCE_SECONDS:
+        return Told(State.UNKNOWN, wording.behind(_clock_words(home, status.as_of, now)))
     facts = wording.Facts(
-        since_clock=_since_words(home, status.since, now),
+        since_clock=_clock_words(home, status.since, now) if status.since else None,
         outdoor_celsius=latest.value("outdoor_celsius"),
         busiest_circuit=busiest_now(latest),
-        silent_seconds=silent,
+        silent_seconds=(now - latest.heard_at).total_seconds() if latest.heard_at else None,
     )
-    return wording.tell(status.state, status.cause, facts)
+    return Told(status.state, wording.tell(status.state, status.cause, facts))
 
 
-def _since_words(home: Home, since: datetime | None, now: datetime) -> str | None:
-    if since is None:
-        return None
-    local = since.astimezone(home.zone)
+def _clock_words(home: Home, at: datetime, now: datetime) -> str:
+    local = at.astimezone(home.zone)
     same_day = local.date() == now.astimezone(home.zone).date()
     return formats.clock(local) if same_day else f"{local:%A} {formats.clock(local)}"
-
-
-@dataclass(frozen=True, slots=True)
-class Outage:
-    """A stretch in which something was down, in the home's local time."""
-
-    start: datetime
-    seconds: float
-    still: bool
-
-
-def outages(node: Node, column: str, start: datetime, end: datetime) -> list[Outage]:
-    """Stretches in which a flag (1: up) was down for most of a bucket, newest first.
-
-    Minutes for the days whose minutes are kept, quarter-hours before that: lengths are to that precision.
-    """
-    edge = max(start, end - timedelta(days=2))
-    found = []
-    if start < edge:
-        found += _down_stretches(node, column, start, edge, 900)
-    found += _down_stretches(node, column, edge, end, 60)
-    return sorted(found, key=lambda outage: outage.start, reverse=True)
-
-
-def _down_stretches(node: Node, column: str, start: datetime, end: datetime, step: int) -> list[Outage]:
-    history = reads.history(node.pk, Kind.NODE, [column], start, end, step)
-    stretches: list[Outage] = []
-    began: datetime | None = None
-    down_seconds = 0.0
-    for at, up in zip(history.at, history.series[0].average, strict=True):
-        if up is not None and up < 0.999:
-            began = began or at
-            down_seconds += (1 - up) * step
-        elif began is not None:
-            stretches.append(Outage(began, down_seconds, False))
-            began, down_seconds = None, 0.0
-    if began is not None:
-        stretches.append(Outage(began, down_seconds, True))
-    return stretches
-
-
-def uptime_ratio(node: Node, column: str, start: datetime, end: datetime) -> float | None:
-    """The share of measured time in which a flag was 1; None without any measurement."""
-    history = reads.history(node.pk, Kind.NODE, [column], start, end, 900)
-    values = [value for value in history.series[0].average if value is not None]
-    return sum(values) / len(values) if values else None

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
@@ -24,6 +24,7 @@ from homes.models import Home, User
 from xfra_portal import bill_words, statement_files
 from xfra_portal.homeowner import line_pages, money
 from xfra_portal.homeowner.forms import QuestionForm
+from xfra_portal.homeowner.pages import show
 
 
 @require_safe
@@ -232,14 +233,8 @@ def _row(sheet: money.Sheet, ordinal: int) -> money.Row:
 def _page(
     request: HttpRequest, home: Home, template: str, tab: str, context: dict[str, Any], status: int = 200
 ) -> HttpResponse:
-    shared = {
-        "shell": "homeowner",
-        "home": home,
-        "place": "electricity",
-        "tab": tab,
-        "shows_agreement": money.shows_agreement(_user(request), home),
-    }
-    return render(request, template, {**shared, **context}, status=status)
+    shared = {"tab": tab, "shows_agreement": money.shows_agreement(_user(request), home)}
+    return show(request, home, "electricity", template, {**shared, **context}, status)
 
 
 def _user(request: HttpRequest) -> User:

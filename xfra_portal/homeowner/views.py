@@ -1,26 +1,26 @@
-"""The homeowner's pages. Views find the home through `visible_to`, gather figures and render."""
+"""The homeowner's pages: what each gathers for its template."""
 
 from __future__ import annotations
 
 import calendar
-import uuid
 from datetime import datetime, timedelta
 from typing import Any, cast
 
+import orjson
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from homes.calendar import midnight, month_start
 from homes.models import Home, Node, OperatorRole, User
 from telemetry import live, reads
 from telemetry.charts_policy import draws_charts
-from telemetry.node_state import SILENCE_SECONDS
 from telemetry.readings import NodeLatest
-from xfra_portal.homeowner import drawings, figures, money
+from xfra_portal.homeowner import drawings, figures, money, outages
+from xfra_portal.homeowner.cases import cases_of
+from xfra_portal.homeowner.pages import of_node
 
 RANGES = {
     "15m": ("15 minutes", 900),
@@ -29,6 +29,7 @@ RANGES = {
     "30d": ("30 days", 2_592_000),
 }
 DEFAULT_RANGE = "24h"
+GRID_DAYS = 35
 
 
 @require_safe
@@ -45,96 +46,81 @@ def start(request: HttpRequest) -> HttpResponse:
     return render(request, "portal/choose_home.html", {"homes": homes})
 
 
-@require_safe
-@login_required
-@never_cache
-def home_page(request: HttpRequest, home_id: uuid.UUID) -> HttpResponse:
-    home, node = _home(request, home_id)
+@of_node("home")
+def home_page(request: HttpRequest, home: Home, node: Node) -> dict[str, Any]:
     now = timezone.now()
     latest = reads.latest([node.pk])[node.pk]
-    month = figures.month_energy(node, home, now)
-    local = now.astimezone(home.zone)
-    context = {
-        **_common(home, node, latest, "home"),
-        "greeting": _greeting(local),
-        "first_name": cast(User, request.user).first_name if home.role_of(cast(User, request.user)) else "",
-        "story": figures.story(home, latest),
-        "month": month,
-        "month_name": f"{local:%B}",
-        "bars": drawings.day_bars(month.days, calendar.monthrange(local.year, local.month)[1]),
-        "happenings": figures.lately(node, home, now),
+    user = cast(User, request.user)
+    return {
+        **_live(node, latest, now),
+        **_month(home, node, now),
+        "greeting": _greeting(now.astimezone(home.zone)),
+        "first_name": user.first_name if home.role_of(user) else "",
+        "said": figures.story(home, latest, now),
+        "lately": figures.lately(node, home, now),
         "amperes_used": latest.value("main_amperes"),
-        "uptime": figures.uptime_ratio(node, "internet_home_up", midnight(home.zone, month_start(home.zone, now)), now),
+        "internet": outages.kept_by_quarters(node, "internet_home_up", _began(home, now), now),
         "spare_share": _share(latest.value("main_amperes"), home.usable_amperes),
         **_money(request, home),
     }
-    return render(request, "portal/home.html", context)
 
 
-@require_safe
-@login_required
-@never_cache
 @draws_charts
-def electricity_page(request: HttpRequest, home_id: uuid.UUID) -> HttpResponse:
-    home, node = _home(request, home_id)
+@of_node("electricity")
+def electricity_page(request: HttpRequest, home: Home, node: Node) -> dict[str, Any]:
     now = timezone.now()
     latest = reads.latest([node.pk])[node.pk]
-    local = now.astimezone(home.zone)
-    month = figures.month_energy(node, home, now)
-    context = {
-        **_common(home, node, latest, "electricity"),
+    return {
+        **_live(node, latest, now),
+        **_month(home, node, now),
         **_chosen_range(request),
-        "month": month,
-        "month_name": f"{local:%B}",
-        "bars": drawings.day_bars(month.days, calendar.monthrange(local.year, local.month)[1]),
         "residual_watts": _residual(latest),
-        "covered_percent": month.covered_ratio,
         "tab": "overview",
         **_statements(request, home),
     }
-    return render(request, "portal/electricity.html", context)
 
 
-@require_safe
-@login_required
-@never_cache
 @draws_charts
-def internet_page(request: HttpRequest, home_id: uuid.UUID) -> HttpResponse:
-    home, node = _home(request, home_id)
+@of_node("internet")
+def internet_page(request: HttpRequest, home: Home, node: Node) -> dict[str, Any]:
     now = timezone.now()
-    began = midnight(home.zone, month_start(home.zone, now))
-    context = {
-        **_common(home, node, reads.latest([node.pk])[node.pk], "internet"),
+    latest = reads.latest([node.pk])[node.pk]
+    up = latest.cells.get("internet_home_up")
+    return {
+        **_live(node, latest, now),
         **_chosen_range(request),
         "line": home.internet_line,
         "promised_ratio": float(home.internet_line.promised_uptime_ratio),
-        "uptime": figures.uptime_ratio(node, "internet_home_up", began, now),
-        "outages": figures.outages(node, "internet_home_up", began, now),
+        "kept": outages.kept(node, "internet_home_up", _began(home, now), now, up),
         "month_name": f"{now.astimezone(home.zone):%B}",
     }
-    return render(request, "portal/internet.html", context)
 
 
-@require_safe
-@login_required
-@never_cache
 @draws_charts
-def battery_page(request: HttpRequest, home_id: uuid.UUID) -> HttpResponse:
-    home, node = _home(request, home_id)
+@of_node("battery")
+def battery_page(request: HttpRequest, home: Home, node: Node) -> dict[str, Any]:
     now = timezone.now()
-    context = {
-        **_common(home, node, reads.latest([node.pk])[node.pk], "battery"),
+    latest = reads.latest([node.pk])[node.pk]
+    began = max(home.created_at, now - timedelta(days=GRID_DAYS))
+    return {
+        **_live(node, latest, now),
         **_chosen_range(request),
-        "outages": figures.outages(node, "grid_up", now - timedelta(days=35), now),
+        "kept": outages.kept(node, "grid_up", began, now, latest.cells.get("grid_up")),
+        "days": GRID_DAYS,
     }
-    return render(request, "portal/battery.html", context)
 
 
-def _home(request: HttpRequest, home_id: uuid.UUID) -> tuple[Home, Node]:
-    """The home and its node, or 404: the same answer for what does not exist and for what is not yours."""
-    visible = Home.objects.visible_to(request.user).select_related("node", "battery", "internet_line")
-    home = get_object_or_404(visible, pk=home_id, node__isnull=False)
-    return home, home.node
+def _began(home: Home, now: datetime) -> datetime:
+    """The home's month; of the one in which it came to us, its own part."""
+    return max(home.created_at, midnight(home.zone, month_start(home.zone, now)))
+
+
+def _month(home: Home, node: Node, now: datetime) -> dict[str, Any]:
+    """The month's energy, day by day."""
+    local = now.astimezone(home.zone)
+    month = figures.month_energy(node, home, now)
+    bars = drawings.day_bars(month.days, calendar.monthrange(local.year, local.month)[1])
+    return {"month": month, "month_name": f"{local:%B}", "bars": bars}
 
 
 def _money(request: HttpRequest, home: Home) -> dict[str, Any]:
@@ -165,16 +151,16 @@ def _statements(request: HttpRequest, home: Home) -> dict[str, Any]:
     }
 
 
-def _common(home: Home, node: Node, latest: NodeLatest, place: str) -> dict[str, Any]:
-    silent = (timezone.now() - latest.heard_at).total_seconds() if latest.heard_at else None
+def _live(node: Node, latest: NodeLatest, now: datetime) -> dict[str, Any]:
+    """What the page says now and goes on saying: the live payload, as JSON too, and which sentences it makes true."""
+    payload = live.home_payload(node, latest)
+    cases = cases_of(payload, now)
     return {
-        "shell": "homeowner",
-        "home": home,
-        "place": place,
-        "live": live.home_payload(node, latest),
+        "live": payload,
+        "snapshot": orjson.dumps(payload).decode(),
+        "cases": cases,
         "heard_at": latest.heard_at,
-        "is_stale": silent is None or silent > SILENCE_SECONDS,
-        "zone_name": f"{timezone.now().astimezone(home.zone):%Z}",
+        "is_stale": cases["heard"] != "now",
     }
 
 

@@ -7,12 +7,14 @@ from decimal import Decimal
 from typing import Any
 
 from django import template
+from django.template import Context
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from xfra_portal import bill_words, formats
+from xfra_portal.homeowner.cases import CASES
 
 register = template.Library()
 
@@ -136,6 +138,46 @@ def state_mark(state: str) -> SafeString:
     """The state's shape. Decorative: the word stands beside it."""
     shape = mark_safe(_SHAPES.get(state, _SHAPES["unknown"]))  # noqa: S308  (constants of this module)
     return format_html('<svg class="state-mark" viewBox="0 0 20 20" aria-hidden="true">{}</svg>', shape)
+
+
+@register.simple_tag(takes_context=True)
+def told(
+    context: Context, about: str, bind: str = "", unit: str = "", element: str = "span", **words: str
+) -> SafeString:
+    """The one of these sentences that is true (`cases`), with all of them at hand for the page to stay true.
+
+    `{}` in a sentence is the figure at the live path `bind`, written as its `unit` is. Raises ValueError where a case
+    has no sentence.
+    """
+    if words.keys() != CASES[about]:
+        raise ValueError(f"{about} needs a sentence for each of {', '.join(sorted(CASES[about]))}")
+    case = context["cases"][about]
+    figure = getattr(formats, unit)(_at(context["live"], bind)) if bind else ""
+    binding = format_html(' data-figure="{}" data-unit="{}"', bind, unit) if bind else ""
+    at_hand = format_html_join("", ' data-{}="{}"', words.items())
+    text = words[case].replace("{}", figure)
+    return format_html(
+        '<{0} data-told="{1}" data-case="{2}"{3}{4}>{5}</{0}>', element, about, case, binding, at_hand, text
+    )
+
+
+def _at(live: Any, path: str) -> float | None:
+    found = live
+    for key in path.split("."):
+        found = found[key]
+    return value(found) if isinstance(found, dict) else found
+
+
+@register.filter
+def part(ratio: float) -> str:
+    """A share that is not nought: 0.714 -> 71 %; 0.002 -> less than 1 %."""
+    return formats.ratio(ratio) if ratio >= 0.005 else "less than 1 %"
+
+
+@register.filter(expects_localtime=True)
+def moment(at: datetime) -> str:
+    """Tue 24 Nov, 6:02 pm, where the page is."""
+    return f"{at:%a} {at.day} {at:%b}, {formats.clock(at)}"
 
 
 @register.simple_tag

@@ -2,18 +2,27 @@
 //
 // <figure data-chart data-src data-metrics="a,b" data-labels="A,B" data-unit="watts" data-seconds data-zone
 //         [data-zero] [data-query="kind=gpu&subjects=..."] [data-stack] [data-group="name"]>
-// Figures of one data-group share their crosshair.
+// Labels are of the series in their order, or, as {"GPU-0f3a...": "GPU 7"}, of subjects. Figures of one data-group
+// share their crosshair. What is in view is drawn again as often as it can have moved, and says until when it is.
 import * as format from "./format.js";
 
+const FEW = 4;
+const POINTS = 300; // about as many buckets as the server makes of a range
+const SHORTEST_WAIT_MS = 60_000;
 let plotly = null;
 const drawn = new Map();
+const inView = new Set();
+const askedAt = new Map();
 
 export function loadPlotly() {
   plotly ??= new Promise((resolve, reject) => {
     const script = document.createElement("script");
     script.src = document.body.dataset.plotly;
     script.onload = () => resolve(window.Plotly);
-    script.onerror = () => reject(new Error("plotly.js could not be loaded"));
+    script.onerror = () => {
+      plotly = null;
+      reject(new Error("plotly.js could not be loaded"));
+    };
     document.head.append(script);
   });
   return plotly;
@@ -21,28 +30,53 @@ export function loadPlotly() {
 
 export function drawCharts(root = document) {
   const seen = new IntersectionObserver((entries) => {
-    for (const entry of entries) {
-      if (!entry.isIntersecting) continue;
-      seen.unobserve(entry.target);
-      draw(entry.target);
+    for (const { target, isIntersecting } of entries) {
+      if (isIntersecting) inView.add(target);
+      else inView.delete(target);
     }
+    drawDue();
   }, { rootMargin: "120px" });
   for (const figure of root.querySelectorAll("[data-chart]")) seen.observe(figure);
-  addEventListener("themechange", () => drawn.forEach((history, figure) => plot(figure, history)));
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawn.forEach((history, figure) => plot(figure, history)));
+  const again = () => drawn.forEach((history, figure) => plot(figure, history));
+  addEventListener("themechange", again);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
+  document.addEventListener("visibilitychange", drawDue);
+  setInterval(drawDue, SHORTEST_WAIT_MS / 4);
+}
+
+function drawDue() {
+  if (document.hidden) return;
+  for (const figure of inView) {
+    const wait = Math.max(SHORTEST_WAIT_MS, (1000 * figure.dataset.seconds) / POINTS);
+    if (Date.now() - (askedAt.get(figure) ?? 0) >= wait) draw(figure);
+  }
 }
 
 export async function draw(figure) {
   const canvas = figure.querySelector("[data-canvas]");
+  askedAt.set(figure, Date.now());
   try {
     const history = await fetchHistory(figure);
-    drawn.set(figure, history);
     offerTable(figure, history);
-    if (!hasValues(history)) return say(canvas, "Nothing was measured in this time. Values appear here as they come in.");
+    offerCsv(figure, history);
+    sayUntil(figure, history);
+    if (!hasValues(history)) {
+      drawn.delete(figure);
+      return say(canvas, "Nothing was measured in this time. Values appear here as they come in.");
+    }
     await plot(figure, history);
+    drawn.set(figure, history);
   } catch (error) {
-    say(canvas, `This chart could not be drawn (${error.message}). Reload the page to try again.`);
+    if (drawn.has(figure)) return; // what is drawn stands, and says until when it is
+    say(canvas, `This chart could not be drawn (${error.message}). It is tried again in a minute.`);
   }
+}
+
+function sayUntil(figure, history) {
+  const place = figure.querySelector("[data-until]");
+  if (!place) return;
+  const clock = { hour: "numeric", minute: "2-digit", timeZone: history.timezone ?? figure.dataset.zone };
+  place.textContent = `, to ${new Intl.DateTimeFormat("en-US", clock).format(new Date(history.end))}`;
 }
 
 async function fetchHistory(figure) {
@@ -66,12 +100,18 @@ function say(canvas, words) {
   const paragraph = document.createElement("p");
   paragraph.className = "chart-empty";
   paragraph.textContent = words;
+  if (canvas.data) window.Plotly.purge(canvas);
   canvas.replaceChildren(paragraph);
 }
 
 function labelsOf(figure, history) {
-  const given = (figure.dataset.labels ?? "").split(",").filter(Boolean);
-  return history.series.map((series, i) => given[i] ?? (series.subject || series.metric));
+  const given = figure.dataset.labels ?? "";
+  if (!given.startsWith("{")) {
+    const inOrder = given.split(",").filter(Boolean);
+    return history.series.map((series, i) => inOrder[i] ?? (series.subject || series.metric));
+  }
+  const bySubject = JSON.parse(given);
+  return history.series.map((series) => bySubject[series.subject] ?? (series.subject || series.metric));
 }
 
 export async function plot(figure, history) {
@@ -82,16 +122,17 @@ export async function plot(figure, history) {
   const local = history.at.map((at) => localClock(at, history.timezone ?? figure.dataset.zone));
   const labels = labelsOf(figure, history);
   const render = format[figure.dataset.unit] ?? ((value) => String(value));
-  const traces = history.series.map((series, i) => trace(series, labels[i], local, colourOf(series, i, look), render, figure));
+  const traces = history.series.map((series, i) => trace(series, labels[i], local, lineOf(series, i, look), render, figure));
   await Plotly.react(canvas, traces, layoutOf(figure, history, look, labels), { displayModeBar: false, responsive: true });
+  showKey(figure, traces);
   shareCrosshair(figure, canvas, Plotly);
 }
 
-function trace(series, name, x, colour, render, figure) {
+function trace(series, name, x, line, render, figure) {
   const y = valuesOf(series);
   return {
     type: "scatter", mode: "lines", name, x, y, connectgaps: false,
-    line: { color: colour, width: 1.75, shape: series.shape === "flag" ? "hv" : "linear" },
+    line: { ...line, width: 1.75, shape: series.shape === "flag" ? "hv" : "linear" },
     stackgroup: "stack" in figure.dataset ? "one" : undefined,
     text: y.map((value) => render(value)), hovertemplate: "%{text}<extra>%{fullData.name}</extra>",
   };
@@ -103,9 +144,36 @@ function colourOf(series, i, look) {
   return look.places[series.metric.split("_")[0]] ?? look.lines[i % look.lines.length];
 }
 
+// Beyond the colours there are, the same again in dashes.
+const DASHES = ["solid", "4px,3px", "1px,3px"];
+function lineOf(series, i, look) {
+  return { color: colourOf(series, i, look), dash: DASHES[Math.floor(i / look.lines.length) % DASHES.length] };
+}
+
+// More series than can carry their names at their ends have a key below.
+function showKey(figure, traces) {
+  figure.querySelector(".chart-key")?.remove();
+  if (traces.length <= FEW) return;
+  const key = document.createElement("ul");
+  key.className = "chart-key";
+  for (const { name, line } of traces) {
+    const item = document.createElement("li");
+    const mark = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    mark.setAttribute("viewBox", "0 0 20 4");
+    mark.setAttribute("aria-hidden", "true");
+    const stroke = document.createElementNS("http://www.w3.org/2000/svg", "path");
+    for (const [attribute, value] of [["d", "M0 2H20"], ["stroke", line.color], ["stroke-width", "2"]]) stroke.setAttribute(attribute, value);
+    if (line.dash !== "solid") stroke.setAttribute("stroke-dasharray", line.dash.replaceAll("px", ""));
+    mark.append(stroke);
+    item.append(mark, name);
+    key.append(item);
+  }
+  figure.querySelector("[data-canvas]").after(key);
+}
+
 function layoutOf(figure, history, look, labels) {
   const unit = AXES[figure.dataset.unit] ?? {};
-  const few = labels.length <= 4 && labels.length > 1;
+  const few = labels.length <= FEW && labels.length > 1;
   return {
     margin: { l: 56, r: few ? 84 : 12, t: 8, b: 32 }, showlegend: false, hovermode: "x unified", dragmode: false,
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: look.muted, size: 12, family: look.font },
@@ -117,7 +185,7 @@ function layoutOf(figure, history, look, labels) {
   };
 }
 
-// Up to four series carry their names at their right end instead of in a legend, kept apart where they meet.
+// A few series carry their names at their right end instead of in a legend, kept apart where they meet.
 function directLabels(history, labels, look) {
   const ends = history.series.map((series, i) => {
     const values = valuesOf(series);
@@ -166,6 +234,31 @@ function shareCrosshair(figure, canvas, Plotly) {
     }
   });
   canvas.on("plotly_unhover", () => others().forEach((other) => Plotly.Fx.unhover(other)));
+}
+
+// The table of the server names subjects as the API does; where the page has better names its heading says them.
+function offerCsv(figure, history) {
+  const link = figure.querySelector("[data-csv]");
+  if (!link || !(figure.dataset.labels ?? "").startsWith("{")) return;
+  const labels = labelsOf(figure, history);
+  link.onclick = async (event) => {
+    event.preventDefault();
+    const answer = await fetch(link.href, { credentials: "same-origin" }).catch(() => null);
+    if (!answer?.ok) return location.assign(link.href);
+    const [heading, ...rows] = (await answer.text()).split("\n");
+    const named = history.series.reduce((text, { subject }, i) => (subject ? text.replaceAll(`.${subject}.`, `.${labels[i]}.`) : text), heading);
+    save(new Blob([[named, ...rows].join("\n")], { type: "text/csv" }), nameOf(answer));
+  };
+}
+
+const nameOf = (answer) => /filename="([^"]+)"/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1] ?? "history.csv";
+
+function save(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), SHORTEST_WAIT_MS);
 }
 
 const TABLE_ROWS = 400;

@@ -1,29 +1,26 @@
 // The homeowner's pages live: the server has drawn everything once, this keeps it current.
-import { keepAges, refreshAges, secondsSince } from "./ages.js";
-import { bind, lookUp, valueAt } from "./bind.js";
-import { watch } from "./live.js";
+import { keepAges, refreshAges } from "./ages.js";
+import { bind, valueAt } from "./bind.js";
+import { RESTING_WATTS, casesOf, isFresh } from "./cases.js";
 import { drawCharts } from "./charts.js";
 import * as format from "./format.js";
+import { watch } from "./live.js";
 
-const STALE_SECONDS = 60;
-const RESTING_WATTS = 20;
+const TICK_MS = 5000;
+const MINUTE_MS = 60_000;
 const page = document.querySelector("[data-live]");
-let state = null;
+let state = page ? JSON.parse(page.dataset.snapshot) : null;
 
-function showStreams() {
-  const stale = secondsSince(state.heard_at) === null || secondsSince(state.heard_at) > STALE_SECONDS;
+function showStreams(cases) {
   const flow = document.querySelector("[data-flow]");
   if (!flow) return;
+  const stale = cases.heard !== "now";
   flow.classList.toggle("stale", stale);
   for (const stream of flow.querySelectorAll("[data-stream]")) {
     const watts = valueAt(state, `power.${stream.dataset.stream}`);
     stream.classList.toggle("on", !stale && watts !== null && Math.abs(watts) > RESTING_WATTS);
     stream.classList.toggle("back", watts !== null && watts < 0);
   }
-  const battery = valueAt(state, "power.battery_watts");
-  const words = battery === null ? "unknown" : battery > RESTING_WATTS ? "charging" : battery < -RESTING_WATTS ? "carrying your home" : "resting";
-  const place = flow.querySelector("[data-battery-words]");
-  if (place.textContent !== words) place.textContent = words;
 }
 
 function showMeters() {
@@ -34,11 +31,14 @@ function showMeters() {
   }
 }
 
-function showWords() {
-  const up = valueAt(state, "internet.home.up");
-  const stale = (secondsSince(state.heard_at) ?? Infinity) > STALE_SECONDS;
-  const short = document.querySelector("[data-internet]");
-  if (short) short.textContent = up === null || stale ? "Unknown" : up > 0 ? "Online" : "Offline";
+// Of each choice of sentences (the tag `told`) the one that is true.
+function tell(cases) {
+  for (const place of document.querySelectorAll("[data-told]")) {
+    const { told, figure, unit } = place.dataset;
+    const text = place.dataset[cases[told]].replace("{}", figure ? format[unit](valueAt(state, figure)) : "");
+    if (place.textContent !== text) place.textContent = text;
+    if (place.dataset.case !== cases[told]) place.dataset.case = cases[told];
+  }
   const residual = document.querySelector("[data-residual]");
   if (residual) residual.textContent = format.watts(unexplained());
 }
@@ -49,34 +49,67 @@ function unexplained() {
   return site - home - node - battery + (valueAt(state, "power.solar_watts") ?? 0);
 }
 
-// The sentence is the server's: when the state changes, the page's own words are fetched again.
-async function retell(before) {
-  const now = lookUp(state, "node");
-  if (!before || (before.state === now.state && before.cause === now.cause)) return;
-  const answer = await fetch(location.href, { credentials: "same-origin" });
-  if (!answer.ok) return;
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-story]");
-  document.querySelector("[data-story]")?.replaceWith(document.adoptNode(fresh));
+// What remembers or counts is the server's ([data-retold]): fetched again when what it is about has changed, and each
+// minute while it counts the minutes of something that lasts.
+let about = null;
+let retoldAt = Date.now();
+function retellIfDue(cases) {
+  if (document.hidden) return;
+  const isQuiet = cases.heard === "before" || (state.node.as_of !== null && !isFresh(state.node.as_of));
+  const lasts = isQuiet || cases.grid === "down" || cases.internet === "down";
+  const before = about;
+  about = JSON.stringify([state.node.state, state.node.cause, cases.grid, cases.internet, isQuiet]);
+  const hasChanged = before !== null && before !== about;
+  if (!hasChanged && !(lasts && Date.now() - retoldAt >= MINUTE_MS)) return;
+  retoldAt = Date.now();
+  retell();
+}
+
+async function retell() {
+  try {
+    const answer = await fetch(location.href, { credentials: "same-origin", signal: AbortSignal.timeout(20_000) });
+    if (!answer.ok || answer.redirected) throw new Error(`the server answered ${answer.status}`);
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const part of document.querySelectorAll("[data-retold]")) {
+      const now = fresh.querySelector(`[data-retold="${part.dataset.retold}"]`);
+      if (now) part.replaceWith(document.adoptNode(now));
+    }
+    receive(JSON.parse(fresh.querySelector("[data-live]").dataset.snapshot));
+  } catch {
+    loseTouch();
+  }
+}
+
+// Nobody answers: the last story is not left standing as if it were today's.
+function loseTouch() {
+  const story = document.querySelector('[data-retold="story"]');
+  if (!story || !state.node.as_of || isFresh(state.node.as_of)) return;
+  const words = document.querySelector("template[data-out-of-touch]").content.cloneNode(true);
+  const clock = { weekday: "long", hour: "numeric", minute: "2-digit", timeZone: page.dataset.zone };
+  words.querySelector("[data-since]").textContent = new Intl.DateTimeFormat("en-US", clock).format(new Date(state.node.as_of));
+  story.dataset.state = "unknown";
+  story.replaceChildren(words);
+}
+
+function show() {
+  const cases = casesOf(state);
+  showStreams(cases);
+  tell(cases);
+  retellIfDue(cases);
 }
 
 function receive(payload) {
-  const before = state?.node;
   state = payload;
   bind(state);
   refreshAges();
-  showStreams();
   showMeters();
-  showWords();
-  retell(before);
+  show();
 }
 
-for (const time of document.querySelectorAll("time[data-local]")) {
-  const options = { weekday: "short", day: "numeric", month: "short", hour: "numeric", minute: "2-digit", timeZone: time.dataset.local };
-  time.textContent = new Intl.DateTimeFormat("en-US", options).format(new Date(time.dateTime));
-}
 keepAges();
 drawCharts();
 if (page) {
+  show();
   watch(page.dataset.live, receive);
-  setInterval(() => state && (showStreams(), showWords()), 5000);
+  setInterval(show, TICK_MS);
 }
