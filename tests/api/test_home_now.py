@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -79,7 +79,9 @@ def test_a_home_without_a_node_is_there(cast: Cast, empty: Home) -> None:
         assert client.get(f"/api/v1/homes/{empty.pk}/{part}").json()[part] is None
 
 
-@pytest.mark.parametrize("part", ["energy", "states", "power/history", "battery/history", "internet/history"])
+@pytest.mark.parametrize(
+    "part", ["energy", "outages", "states", "power/history", "battery/history", "internet/history"]
+)
 def test_what_begins_with_the_node_says_so(cast: Cast, empty: Home, part: str) -> None:
     answer = cast.client("owner").get(f"/api/v1/homes/{empty.pk}/{part}")
     body: dict[str, Any] = answer.json()
@@ -101,3 +103,41 @@ def test_the_socket_of_a_home_without_a_node_says_the_same(
         await socket.close()
 
     run(watch)
+
+
+def test_outages_are_the_pages(cast: Cast) -> None:
+    """Ten minutes down an hour ago, then up, then down still; the grid was up all the time."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    began = now.replace(second=0) - timedelta(hours=1)
+    told = {
+        at: {"internet_home_up": float(not (at < began + timedelta(minutes=10) or at >= now)), "grid_up": 1.0}
+        for at in [*(began + timedelta(seconds=15 * i) for i in range(200)), now]
+    }
+    with acting_as_system():
+        Home.objects.filter(pk=cast.home.pk).update(created_at=began)
+    tell(cast.node, told)
+    client = cast.client("owner")
+    asked = f"/api/v1/homes/{cast.home.pk}/outages?start={began:%Y-%m-%dT%H:%M:%SZ}"
+    internet = client.get(asked).json()
+    assert [each["ending"] for each in internet["outages"]] == ["going_on", "over"]
+    assert (internet["outages"][1]["seconds"], internet["outages"][1]["start"][:16]) == (600, f"{began:%Y-%m-%dT%H:%M}")
+    assert 0.75 < internet["up_ratio"] < 0.85 and internet["covered_ratio"] > 0.8
+    grid = client.get(f"{asked}&of=grid").json()
+    assert (grid["up_ratio"], grid["outages"]) == (1.0, [])
+
+
+def test_what_was_never_measured_was_neither_up_nor_down(cast: Cast) -> None:
+    body = cast.client("owner").get(f"/api/v1/homes/{cast.home.pk}/outages?start=-2d").json()
+    assert (body["up_ratio"], body["covered_ratio"], body["outages"]) == (None, 0.0, [])
+    assert body["of"] == "internet"
+
+
+def test_the_line_is_as_it_was_promised(cast: Cast) -> None:
+    line = cast.client("owner").get(f"/api/v1/homes/{cast.home.pk}").json()["internet_line"]
+    assert (line["provider"], line["promised_uptime_ratio"]) == ("Cast Cable", 0.999)
+
+
+@pytest.mark.parametrize("start", ["-51d", "2099-01-01T00:00:00Z", "-0s", "soon"])
+def test_outages_begin_in_a_past_that_is_kept(cast: Cast, start: str) -> None:
+    answer = cast.client("owner").get(f"/api/v1/homes/{cast.home.pk}/outages?start={start}")
+    assert answer.status_code == 400 and list(answer.json()["errors"]) == ["start"]

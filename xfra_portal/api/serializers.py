@@ -6,6 +6,13 @@ from rest_framework import serializers as s
 
 from xfra_portal.api import live_shapes, states
 from xfra_portal.api.problems import PROBLEM_TYPES
+from xfra_portal.homeowner.outages import Ending
+
+ENDINGS = [
+    (Ending.OVER.value, "it was up again"),
+    (Ending.GOING_ON.value, "it is down now"),
+    (Ending.UNKNOWN.value, "nothing has been measured since"),
+]
 
 
 class MembershipSerializer(s.Serializer):
@@ -207,6 +214,24 @@ class NodeNowSerializer(s.Serializer):
 class EnergyListSerializer(s.Serializer):
     timezone = s.CharField()
     energy = EnergySerializer(many=True)
+
+
+class OutageSerializer(s.Serializer):
+    """A stretch in which it was down, known to the precision of what is kept: minutes, then quarter-hours."""
+
+    start = s.DateTimeField()
+    seconds = s.IntegerField(help_text="How long it is known to have been down.")
+    ending = s.ChoiceField(ENDINGS)
+    at_least = s.BooleanField(help_text="True where for some of the time nobody knows: it may have been longer.")
+
+
+class OutagesSerializer(s.Serializer):
+    of = s.ChoiceField(["internet", "grid"])
+    start = s.DateTimeField()
+    end = s.DateTimeField(help_text="Now.")
+    up_ratio = s.FloatField(allow_null=True, help_text="Of the time that was measured; null: nothing was.")
+    covered_ratio = s.FloatField(help_text="Share of the time that was measured, 0 to 1.")
+    outages = OutageSerializer(many=True, help_text="The latest first.")
 
 
 class StatesSerializer(s.Serializer):
