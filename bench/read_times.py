@@ -112,7 +112,7 @@ def of_homeowners() -> Iterator[Read]:
     yield Read(
         "Home",
         "uptime of the month",
-        lambda at: outages.kept_by_quarters(at.node, "internet_home_up", _began(at), at.now),
+        lambda at: outages.shares(at.node, "internet_home_up", _began(at), at.now),
     )
     yield Read(
         "Home",

@@ -26,6 +26,8 @@ class Facts:
     outdoor_celsius: float | None = None
     busiest_circuit: str | None = None
     silent_seconds: float | None = None
+    is_alarming: bool = False
+    """Whether a sensor tells of danger: leak, open cabinet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,11 @@ def tell(state: State, cause: Cause, facts: Facts) -> Story:
         return Story(
             f"Your node is being serviced{since}.",
             "A technician is working on it. Your home's power does not depend on it.",
+        )
+    if facts.is_alarming:
+        return Story(
+            "Your node is working, but a sensor raises an alarm.",
+            "What it tells of is below; the operator can see it. Your home's power does not depend on the node.",
         )
     return Story("Your node is working.", "Everything is as it should be.")
 

@@ -84,6 +84,18 @@ def test_home_moves_without_reloading(enter: Enter) -> None:
     page.locator("[data-stream='node_watts'].on").wait_for(timeout=15_000)
 
 
+def test_a_chart_in_view_goes_on_and_says_until_when_it_is(enter: Enter) -> None:
+    page = enter(HOST).page
+    page.clock.install()
+    page.goto(page.url + "battery/?range=15m")
+    scroll_through(page)
+    until = page.locator("[data-until]").first
+    expect(until).to_have_text(re.compile(r"^, to \d+:\d\d [ap]m$"))
+    page.locator("[data-chart]").first.scroll_into_view_if_needed()
+    with page.expect_response(re.compile("battery/history")):
+        page.clock.fast_forward(61_000 + 15_000)
+
+
 def test_home_s_sentences_stay_true(enter: Enter) -> None:
     """Each is the one of its choices that the latest message makes true; without news none stands as if it were new."""
     page = enter(HOST).page
@@ -107,6 +119,7 @@ def test_home_s_sentences_stay_true(enter: Enter) -> None:
         return {"value": value, "at": (datetime.now(UTC) - timedelta(seconds=seconds_old)).isoformat()}
 
     page.route_web_socket(re.compile("/ws/homes/"), pass_on)
+    page.clock.install()
     page.reload()
     sentences = {name: page.locator(f"[data-told={name}]").first for name in ("leak", "cabinet", "battery", "internet")}
     expect(sentences["leak"]).to_have_text("No leak")
@@ -122,9 +135,11 @@ def test_home_s_sentences_stay_true(enter: Enter) -> None:
     expect(sentences["battery"]).to_have_text("giving power", timeout=15_000)
     page.route(page.url, lambda route: route.abort())
     edits.update({"node.as_of": reading(0, 120)["at"], "heard_at": reading(0, 120)["at"]})
-    expect(page.locator("[data-retold=story] h1")).to_contain_text(
-        "This page has heard nothing new since", timeout=15_000
-    )
+    story = page.locator("[data-retold=story] h1")
+    expect(story).to_contain_text("This page has heard nothing new since", timeout=15_000)
+    page.unroute(page.url)
+    page.clock.fast_forward(61_000)
+    expect(story).to_contain_text("node", timeout=15_000)
 
 
 def test_fleet_moves_and_is_worked_by_keyboard(enter: Enter) -> None:

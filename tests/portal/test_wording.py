@@ -10,6 +10,7 @@ from telemetry.node_state import Cause, State
 from xfra_portal.wording import Facts, behind, circuit_words, past, tell
 
 FACTS = Facts("2:10 pm", 41.0, "oven", 360.0)
+ALARM = Facts(is_alarming=True)
 CASES = [
     (State.WORKING, Cause.NONE, "Your node is working."),
     (State.SLOWER, Cause.HEAT, "Slower to stay cool since 2:10 pm. It is 41 °C outside."),
@@ -41,7 +42,7 @@ def test_every_cause_is_among_the_cases() -> None:
 
 @pytest.mark.parametrize("state", State)
 @pytest.mark.parametrize("cause", Cause)
-@pytest.mark.parametrize("facts", [FACTS, Facts()], ids=["known", "unknown"])
+@pytest.mark.parametrize("facts", [FACTS, Facts(), ALARM], ids=["known", "unknown", "alarm"])
 def test_every_story_is_plain_and_whole(state: State, cause: Cause, facts: Facts) -> None:
     """Whatever is known, there is a sentence, what it means for the household, and no jargon."""
     story = tell(state, cause, facts)

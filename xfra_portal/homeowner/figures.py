@@ -128,25 +128,26 @@ def busiest_now(latest: NodeLatest) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Said:
     """The story, and the state that it is of: unknown where nobody has looked for a minute."""
 
     state: State
     story: wording.Story
 
 
-def story(home: Home, latest: NodeLatest, now: datetime) -> Told:
+def story(home: Home, latest: NodeLatest, now: datetime) -> Said:
     """Of the node, while its state is judged; else of us, since a state that nobody judges is no news of the node."""
     status = latest.status
     if status.as_of and (now - status.as_of).total_seconds() > SILENCE_SECONDS:
-        return Told(State.UNKNOWN, wording.behind(_clock_words(home, status.as_of, now)))
+        return Said(State.UNKNOWN, wording.behind(_clock_words(home, status.as_of, now)))
     facts = wording.Facts(
         since_clock=_clock_words(home, status.since, now) if status.since else None,
         outdoor_celsius=latest.value("outdoor_celsius"),
         busiest_circuit=busiest_now(latest),
         silent_seconds=(now - latest.heard_at).total_seconds() if latest.heard_at else None,
+        is_alarming=any((latest.value(column) or 0) > 0 for column in ("coolant_leak", "enclosure_open")),
     )
-    return Told(status.state, wording.tell(status.state, status.cause, facts))
+    return Said(status.state, wording.tell(status.state, status.cause, facts))
 
 
 def _clock_words(home: Home, at: datetime, now: datetime) -> str:

@@ -70,30 +70,22 @@ class Kept:
 
 
 def kept(node: Node, column: str, start: datetime, now: datetime, latest: Cell | None) -> Kept:
-    """Minutes for the days whose minutes are kept, quarter-hours before that. Outages newest first."""
-    buckets = _read(node, column, start, now)
-    found = outages_of(buckets, latest, now)
-    return Kept(up_ratio(buckets), covered_ratio(buckets, now), found[::-1])
-
-
-def kept_by_quarters(node: Node, column: str, start: datetime, now: datetime) -> Kept:
-    """The shares alone, at less cost."""
-    buckets = _buckets(node, column, start, now, QUARTER_SECONDS)
-    return Kept(up_ratio(buckets), covered_ratio(buckets, now))
-
-
-def _read(node: Node, column: str, start: datetime, now: datetime) -> list[Bucket]:
-    """The minutes begin where a quarter-hour does, so that no time is in two buckets."""
+    """Shares by quarter-hours, as `shares`; outages by minutes for the days whose minutes are kept. Newest first."""
+    quarters = _buckets(node, column, start, now, QUARTER_SECONDS)
     edge = now - MINUTES_KEPT
-    edge -= timedelta(seconds=edge.timestamp() % QUARTER_SECONDS)
-    if start >= edge:
-        return _buckets(node, column, start, now, MINUTE_SECONDS)
-    return _buckets(node, column, start, edge, QUARTER_SECONDS) + _buckets(node, column, edge, now, MINUTE_SECONDS)
+    edge -= timedelta(seconds=edge.timestamp() % QUARTER_SECONDS)  # so that no time is in two buckets
+    minutes = _buckets(node, column, max(start, edge), now, MINUTE_SECONDS)
+    found = outages_of([*(quarter for quarter in quarters if quarter.end <= edge), *minutes], latest, now)
+    return Kept(up_ratio(quarters), covered_ratio(quarters, now), found[::-1])
+
+
+def shares(node: Node, column: str, start: datetime, now: datetime) -> Kept:
+    """Without the outages."""
+    quarters = _buckets(node, column, start, now, QUARTER_SECONDS)
+    return Kept(up_ratio(quarters), covered_ratio(quarters, now))
 
 
 def _buckets(node: Node, column: str, start: datetime, end: datetime, step: int) -> list[Bucket]:
-    if start >= end:
-        return []
     history = reads.history(node.pk, Kind.NODE, [column], start, end, step)
     return [Bucket(at, step, up) for at, up in zip(history.at, history.series[0].average, strict=True)]
 

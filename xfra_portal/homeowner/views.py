@@ -59,7 +59,7 @@ def home_page(request: HttpRequest, home: Home, node: Node) -> dict[str, Any]:
         "said": figures.story(home, latest, now),
         "lately": figures.lately(node, home, now),
         "amperes_used": latest.value("main_amperes"),
-        "internet": outages.kept_by_quarters(node, "internet_home_up", _began(home, now), now),
+        "internet": outages.shares(node, "internet_home_up", _began(home, now), now),
         "spare_share": _share(latest.value("main_amperes"), home.usable_amperes),
         **_money(request, home),
     }
@@ -154,13 +154,11 @@ def _statements(request: HttpRequest, home: Home) -> dict[str, Any]:
 def _live(node: Node, latest: NodeLatest, now: datetime) -> dict[str, Any]:
     """What the page says now and goes on saying: the live payload, as JSON too, and which sentences it makes true."""
     payload = live.home_payload(node, latest)
-    cases = cases_of(payload, now)
     return {
         "live": payload,
         "snapshot": orjson.dumps(payload).decode(),
-        "cases": cases,
+        "cases": cases_of(payload, now),
         "heard_at": latest.heard_at,
-        "is_stale": cases["heard"] != "now",
     }
 
 

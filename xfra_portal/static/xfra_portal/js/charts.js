@@ -12,7 +12,7 @@ const SHORTEST_WAIT_MS = 60_000;
 let plotly = null;
 const drawn = new Map();
 const inView = new Set();
-const askedAt = new Map();
+const dueAt = new Map();
 
 export function loadPlotly() {
   plotly ??= new Promise((resolve, reject) => {
@@ -46,27 +46,26 @@ export function drawCharts(root = document) {
 
 function drawDue() {
   if (document.hidden) return;
-  for (const figure of inView) {
-    const wait = Math.max(SHORTEST_WAIT_MS, (1000 * figure.dataset.seconds) / POINTS);
-    if (Date.now() - (askedAt.get(figure) ?? 0) >= wait) draw(figure);
-  }
+  for (const figure of inView) if (Date.now() >= (dueAt.get(figure) ?? 0)) draw(figure);
 }
 
 export async function draw(figure) {
   const canvas = figure.querySelector("[data-canvas]");
-  askedAt.set(figure, Date.now());
+  dueAt.set(figure, Date.now() + Math.max(SHORTEST_WAIT_MS, (1000 * figure.dataset.seconds) / POINTS));
   try {
     const history = await fetchHistory(figure);
+    if (hasValues(history)) {
+      await plot(figure, history);
+      drawn.set(figure, history);
+    } else {
+      drawn.delete(figure);
+      say(canvas, "Nothing was measured in this time. Values appear here as they come in.");
+    }
     offerTable(figure, history);
     offerCsv(figure, history);
     sayUntil(figure, history);
-    if (!hasValues(history)) {
-      drawn.delete(figure);
-      return say(canvas, "Nothing was measured in this time. Values appear here as they come in.");
-    }
-    await plot(figure, history);
-    drawn.set(figure, history);
   } catch (error) {
+    dueAt.set(figure, Date.now() + SHORTEST_WAIT_MS);
     if (drawn.has(figure)) return; // what is drawn stands, and says until when it is
     say(canvas, `This chart could not be drawn (${error.message}). It is tried again in a minute.`);
   }
@@ -74,9 +73,7 @@ export async function draw(figure) {
 
 function sayUntil(figure, history) {
   const place = figure.querySelector("[data-until]");
-  if (!place) return;
-  const clock = { hour: "numeric", minute: "2-digit", timeZone: history.timezone ?? figure.dataset.zone };
-  place.textContent = `, to ${new Intl.DateTimeFormat("en-US", clock).format(new Date(history.end))}`;
+  if (place) place.textContent = `, to ${format.clock(history.end, history.timezone ?? figure.dataset.zone)}`;
 }
 
 async function fetchHistory(figure) {
@@ -101,6 +98,7 @@ function say(canvas, words) {
   paragraph.className = "chart-empty";
   paragraph.textContent = words;
   if (canvas.data) window.Plotly.purge(canvas);
+  canvas.parentElement.querySelector(".chart-key")?.remove();
   canvas.replaceChildren(paragraph);
 }
 

@@ -31,6 +31,12 @@ export const hertz = known((v) => (v < 999.5e6 ? `${halfUp(v / 1e6, 0)} MHz` : `
 export const gibibytes = known((v) => `${halfUp(v / 2 ** 30, 1)} GiB`);
 export const bytes = gibibytes;
 
+// A local instant: 6:02 pm, with `day` Tuesday 6:02 pm.
+export function clock(instant, timeZone, day = undefined) {
+  const options = { weekday: day, hour: "numeric", minute: "2-digit", timeZone };
+  return new Intl.DateTimeFormat("en-US", options).format(new Date(instant)).replace(/.[AP]M$/, (half) => ` ${half.slice(1).toLowerCase()}`);
+}
+
 export function age(seconds) {
   if (seconds === null || seconds === undefined || Number.isNaN(seconds)) return "never";
   if (seconds < 59.5) return `${Math.max(0, Math.floor(seconds + 0.5))} s ago`;

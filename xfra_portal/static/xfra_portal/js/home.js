@@ -7,6 +7,7 @@ import * as format from "./format.js";
 import { watch } from "./live.js";
 
 const TICK_MS = 5000;
+const RETRY_MS = 20_000;
 const MINUTE_MS = 60_000;
 const page = document.querySelector("[data-live]");
 let state = page ? JSON.parse(page.dataset.snapshot) : null;
@@ -51,17 +52,19 @@ function unexplained() {
 
 // What remembers or counts is the server's ([data-retold]): fetched again when what it is about has changed, and each
 // minute while it counts the minutes of something that lasts.
+const ABOUT = ["grid", "internet", "leak", "cabinet"];
 let about = null;
 let retoldAt = Date.now();
+let hasFailed = false;
 function retellIfDue(cases) {
   if (document.hidden) return;
   const isQuiet = cases.heard === "before" || (state.node.as_of !== null && !isFresh(state.node.as_of));
   const lasts = isQuiet || cases.grid === "down" || cases.internet === "down";
-  const before = about;
-  about = JSON.stringify([state.node.state, state.node.cause, cases.grid, cases.internet, isQuiet]);
-  const hasChanged = before !== null && before !== about;
-  if (!hasChanged && !(lasts && Date.now() - retoldAt >= MINUTE_MS)) return;
-  retoldAt = Date.now();
+  const now = JSON.stringify([state.node.state, state.node.cause, isQuiet, ...ABOUT.map((name) => cases[name])]);
+  about ??= now;
+  const wait = hasFailed ? RETRY_MS : now !== about ? TICK_MS : lasts ? MINUTE_MS : Infinity;
+  if (Date.now() - retoldAt < wait) return;
+  [about, retoldAt] = [now, Date.now()];
   retell();
 }
 
@@ -74,8 +77,10 @@ async function retell() {
       const now = fresh.querySelector(`[data-retold="${part.dataset.retold}"]`);
       if (now) part.replaceWith(document.adoptNode(now));
     }
+    hasFailed = false;
     receive(JSON.parse(fresh.querySelector("[data-live]").dataset.snapshot));
   } catch {
+    hasFailed = true;
     loseTouch();
   }
 }
@@ -85,8 +90,7 @@ function loseTouch() {
   const story = document.querySelector('[data-retold="story"]');
   if (!story || !state.node.as_of || isFresh(state.node.as_of)) return;
   const words = document.querySelector("template[data-out-of-touch]").content.cloneNode(true);
-  const clock = { weekday: "long", hour: "numeric", minute: "2-digit", timeZone: page.dataset.zone };
-  words.querySelector("[data-since]").textContent = new Intl.DateTimeFormat("en-US", clock).format(new Date(state.node.as_of));
+  words.querySelector("[data-since]").textContent = format.clock(state.node.as_of, page.dataset.zone, "long");
   story.dataset.state = "unknown";
   story.replaceChildren(words);
 }
