@@ -27,10 +27,11 @@ _CAUSES: Final = {
     "host_pause": "paused: by the household",
     "operator": "paused: by the operator",
     "visit": "service: a visit is open",
-    "silent_line_up": "down: not heard for 60 seconds while the home's line is up",
     "silent": "unknown: not heard for 60 seconds",
+    "silent_line_up": "not heard for 60 seconds, though the home's line was up",
     "no_gpus": "down: it is heard, and none of its GPUs works",
     "never_heard": "unknown: not heard since it was set up",
+    "not_judged": "unknown: the portal is behind, and nobody has looked for 60 seconds",
 }
 STATES: Final = [(state.value, _STATES[state.value]) for state in State]
 CAUSES: Final = [(cause.value, _CAUSES[cause.value]) for cause in Cause if cause is not Cause.NONE]
