@@ -145,15 +145,18 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
 
 class HomeConsumer(LiveConsumer):
-    """/ws/homes/<uuid>/: HomePayload, for everybody who may see the home."""
+    """/ws/homes/<uuid>/: HomePayload, or HomeWithoutNodePayload, for everybody who may see the home."""
 
     def authorise(self, user: User) -> str | None:
         home = Home.objects.visible_to(user).filter(pk=self.scope["url_route"]["kwargs"]["home_id"]).first()
         return live.home_group(home.pk) if home else None
 
-    def snapshot(self, user: User) -> payloads.HomePayload | dict[str, Any]:
-        node = Node.objects.filter(home=self.scope["url_route"]["kwargs"]["home_id"]).first()
-        return live.home_payload(node, reads.households([node.pk])[node.pk]) if node else {}
+    def snapshot(self, user: User) -> payloads.HomePayload | payloads.HomeWithoutNodePayload:
+        home_id = self.scope["url_route"]["kwargs"]["home_id"]
+        node = Node.objects.filter(home=home_id).first()
+        if node is None:
+            return payloads.home_without_node(str(home_id))
+        return live.home_payload(node, reads.households([node.pk])[node.pk])
 
 
 class NodeConsumer(LiveConsumer):

@@ -32,6 +32,7 @@ class PowerPayload(TypedDict):
     node_watts: Reading | None
     battery_watts: Reading | None
     solar_watts: Reading | None
+    residual_watts: Reading | None
     main_amperes: Reading | None
     limit_amperes: Reading | None
     grid_up: Reading | None
@@ -77,6 +78,20 @@ class HomePayload(TypedDict):
     battery: BatteryPayload
     internet: dict[str, LinePayload]
     safety: SafetyPayload
+
+
+class HomeWithoutNodePayload(TypedDict):
+    """The same of a home in which no node stands yet: all of it would come from the node."""
+
+    type: str
+    home: str
+    heard_at: None
+    node: None
+    power: None
+    circuits: dict[str, Reading]
+    battery: None
+    internet: None
+    safety: None
 
 
 class GpuPayload(TypedDict):
@@ -174,6 +189,7 @@ def home_payload(home_id: str, latest: NodeLatest, home_basis_watts: float | Non
             "node_watts": reading(get("node_power_watts")),
             "battery_watts": reading(get("battery_power_watts")),
             "solar_watts": reading(get("solar_power_watts")),
+            "residual_watts": reading(_residual(latest)),
             "main_amperes": reading(get("main_amperes")),
             "limit_amperes": reading(get("limit_amperes")),
             "grid_up": reading(get("grid_up")),
@@ -190,6 +206,31 @@ def home_payload(home_id: str, latest: NodeLatest, home_basis_watts: float | Non
             "outdoor_celsius": reading(get("outdoor_celsius")),
         },
     }
+
+
+def home_without_node(home_id: str) -> HomeWithoutNodePayload:
+    return {
+        "type": "home",
+        "home": home_id,
+        "heard_at": None,
+        "node": None,
+        "power": None,
+        "circuits": {},
+        "battery": None,
+        "internet": None,
+        "safety": None,
+    }
+
+
+def _residual(latest: NodeLatest) -> Cell | None:
+    """What the meters do not account for: site less home, node and battery, plus solar; as old as its oldest part."""
+    site, *parts = (latest.cells.get(f"{channel}_power_watts") for channel in ("site", "home", "node", "battery"))
+    solar = latest.cells.get("solar_power_watts")
+    uses = [part for part in parts if part]
+    if site is None or len(uses) < len(parts):
+        return None
+    watts = site.value - sum(part.value for part in uses) + (solar.value if solar else 0.0)
+    return Cell(watts, min(cell.at for cell in (site, *uses, solar) if cell))
 
 
 def battery_payload(latest: NodeLatest, basis_watts: float | None) -> BatteryPayload:

@@ -112,7 +112,7 @@ def _client(url: str) -> redis.Redis:
 
 
 def _worker() -> None:
-    """For each queue a worker answered within the last seconds; all of them hear the question, so it is not asked often."""
+    """For each queue a worker answered lately; all of them hear the question, so it is not asked more often."""
     if _worker_seen and time.monotonic() - _worker_seen[0] < _WORKER_SECONDS:
         return
     _worker_seen.clear()

@@ -251,10 +251,19 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
     "DESCRIPTION": "What homeowners and operators see, for programs. Base units; instants in UTC; null is unknown.",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "xfra_portal.api.introduction.introduce",
+    ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SCHEMA_PATH_PREFIX": "/api/v1/",
-    "ENUM_NAME_OVERRIDES": {"PartyEnum": ["host", "operator"]},
+    "ENUM_NAME_OVERRIDES": {
+        "PartyEnum": ["host", "operator"],
+        "ProblemTypeEnum": "xfra_portal.api.problems.PROBLEM_TYPES",
+        "NodeStateEnum": "xfra_portal.api.states.STATES",
+        "NodeCauseEnum": "xfra_portal.api.states.CAUSES",
+    },
 }
 
 LOGGING = {

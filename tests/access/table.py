@@ -74,6 +74,7 @@ api-home-internet            ... - ...-.. U
 api-home-node                ... - ...-.. U
 api-home-energy              ... - ...-.. U
 api-home-states              ... - ...-.. U
+api-home-outages             ... - ...-.. U
 api-home-power-history       ... - ...-.. U
 api-home-battery-history     ... - ...-.. U
 api-home-internet-history    ... - ...-.. U

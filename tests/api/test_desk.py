@@ -99,6 +99,7 @@ def test_a_write_is_done_once(cast: Cast, clerk: Client) -> None:
 def test_what_cannot_be_done_says_why(cast: Cast, clerk: Client) -> None:
     this_month = post(clerk, "months/2099-01/close")
     assert (this_month.status_code, this_month["Content-Type"]) == (409, "application/problem+json")
+    assert this_month.json()["type"] == "/api/v1/docs/#problem-in-the-way"
     assert "is not over in" in this_month.json()["detail"]
     assert post(clerk, "payouts").json()["detail"] == "Nothing is due that could be paid out."
     broken = months.document(energyratestructure=[[{"rate": 0.1, "unit": "parsec"}]])

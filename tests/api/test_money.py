@@ -184,6 +184,7 @@ def test_another_body_under_the_same_key_is_refused(cast: Cast, latest: Statemen
     elsewhere = ask(client, cast, (latest.number or 0) - 1, key)
     for refused in (other, elsewhere):
         assert refused.status_code == 422
+        assert refused.json()["type"] == "/api/v1/docs/#problem-key-reused"
         assert refused["Content-Type"] == "application/problem+json"
     assert asked() == 1
     assert ask(cast.client("owner"), cast, latest.number, key).status_code == 201  # a key is its person's own
@@ -218,6 +219,7 @@ def test_work_that_died_is_taken_over_and_work_that_goes_on_is_not(cast: Cast, l
         row.update(finished_at=None, status=None, answer=None, started_at=timezone.now())
     busy = ask(client, cast, latest.number, key)
     assert busy.status_code == 409 and busy["Retry-After"] == "2"
+    assert busy.json()["type"] == "/api/v1/docs/#problem-at-work"
     with acting_as_system():
         row.update(started_at=timezone.now() - idempotency.LEASE - timedelta(seconds=1))
     assert ask(client, cast, latest.number, key).status_code == 201

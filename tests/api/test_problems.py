@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from base64 import b64encode
 from typing import Any
 from unittest import mock
 
@@ -13,6 +14,7 @@ from django.test import Client
 from redis import ConnectionError as RedisConnectionError
 
 from tests.cast import BACKEND, Cast, needs_database
+from xfra_portal.api.problems import PROBLEM_TYPES
 from xfra_portal.api.throttling import PersonThrottle
 
 pytestmark = needs_database
@@ -22,7 +24,7 @@ def _is_problem(answer: Any, status: int) -> dict[str, Any]:
     assert answer.status_code == status
     assert answer["Content-Type"] == "application/problem+json"
     body: dict[str, Any] = answer.json()
-    assert body["status"] == status and body["title"] and body["type"] == "about:blank"
+    assert body["status"] == status and body["title"] and body["type"] in dict(PROBLEM_TYPES)
     return body
 
 
@@ -56,6 +58,17 @@ def test_a_parameter_that_cannot_be_used_is_named(cast: Cast, query: str, field:
 def test_problems_stay_json_when_csv_was_asked_for(cast: Cast) -> None:
     url = f"/api/v1/homes/{cast.home.pk}/power/history?metrics=x"
     _is_problem(cast.client("owner").get(url, headers={"Accept": "text/csv"}), 400)
+
+
+@pytest.mark.parametrize("cursor", ["nonsense", "p=abc", "p=1", "o=-1", "r=x"])
+@pytest.mark.parametrize("listed", ["homes", "nodes"])
+def test_a_cursor_that_is_none_is_named(cast: Cast, listed: str, cursor: str) -> None:
+    encoded = cursor if cursor == "nonsense" else b64encode(cursor.encode()).decode()
+    answer = cast.client("operator").get(f"/api/v1/{listed}", {"cursor": encoded})
+    if (listed, cursor) == ("nodes", "p=1"):
+        assert answer.status_code == 200, "a node's own number may be a place in the list"
+    else:
+        assert list(_is_problem(answer, 400)["errors"]) == ["cursor"]
 
 
 def test_not_signed_in(cast: Cast) -> None:

@@ -28,8 +28,7 @@ from telemetry.payloads import iso
 from xfra_portal.api import money_json, money_shapes
 from xfra_portal.api.base import Response, View, file_operation, operation, write_operation
 from xfra_portal.api.idempotency import once
-from xfra_portal.api.pagination import CursorPagination
-from xfra_portal.api.statements import PAGES
+from xfra_portal.api.pagination import PARAMETERS, NewestFirst
 from xfra_portal.homeowner import money
 
 TAG: Final = "money"
@@ -118,17 +117,13 @@ def _tariff_json(version: TariffVersion, assigned: DateRange) -> dict[str, Any]:
     }
 
 
-class NewestFirst(CursorPagination):
-    ordering = "-pk"
-
-
 class Payouts(View):
     @operation(
         "payouts_list",
         "What was paid to the host, the latest first",
         money_shapes.PayoutPageSerializer,
         TAG,
-        PAGES,
+        PARAMETERS,
         description="Payouts and their state: created, sent, paid or failed; what was paid may come back. The owner's.",
     )
     def get(self, request: Request, home_id: uuid.UUID) -> Response:
@@ -151,7 +146,7 @@ class Ledger(View):
         "The home's accounts and what was posted to them, the latest first",
         money_shapes.LedgerSerializer,
         TAG,
-        PAGES,
+        PARAMETERS,
         description="Double entry: each entry's postings sum to zero, and no entry ever changes. Payouts are the"
         " owner's alone to see, and balances are of what you see.",
     )

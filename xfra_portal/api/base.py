@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -17,19 +18,29 @@ from billing.access import billed_homes, contracted_homes
 from homes.models import Home, HomeAddress, Membership, Node, OperatorRole, User, WorkOrder
 from xfra_portal.api import examples
 from xfra_portal.api.idempotency import PARAMETER as KEY_PARAMETER
+from xfra_portal.api.problems import ProblemType
 from xfra_portal.api.renderers import CsvRenderer, JSONRenderer
 from xfra_portal.api.serializers import ProblemSerializer
 
 _UNITS = "Base units, as each name says; instants are ISO 8601 in UTC; null is unknown and never zero."
-PERIOD_PARAMETERS = [
-    OpenApiParameter("start", str, description="ISO 8601 with offset, or relative to now: -24h, -30d. Default -24h."),
-    OpenApiParameter("end", str, description="ISO 8601 with offset, or relative. Default: now."),
-]
+
+
+def period_parameters(default: str) -> list[OpenApiParameter]:
+    """`start` and `end`; `default` says where a period begins that has no start."""
+    start = f"ISO 8601 with offset, or relative to now: -24h, -30d. Default {default}; at most 400 days before end."
+    return [
+        OpenApiParameter("start", str, description=start),
+        OpenApiParameter("end", str, description="ISO 8601 with offset, or relative; itself excluded. Default: now."),
+    ]
+
+
 HISTORY_PARAMETERS = [
-    *PERIOD_PARAMETERS,
-    OpenApiParameter("metrics", str, description="Metric names, separated by commas."),
+    *period_parameters("-24h"),
     OpenApiParameter(
-        "step", int, description="Bucket length in seconds; 0 for raw samples; default about 300 buckets."
+        "step",
+        int,
+        description="Bucket length in seconds, at most 5,000 buckets; 0: raw samples, at most 6 hours; default about"
+        " 300 buckets.",
     ),
     OpenApiParameter("format", str, enum=["json", "csv"], description="csv: one row per instant, base units."),
 ]
@@ -38,11 +49,29 @@ HISTORY_PARAMETERS = [
 _PROBLEMS = (
     (400, "A parameter cannot be used; `errors` names it, says what is wrong and what is allowed."),
     (401, "Not signed in, or the token has expired or was withdrawn."),
-    (404, "Does not exist, or is not yours to see; the two look the same."),
+    (404, "Does not exist, or is not yours to see: the two look the same. Or begins with a node that is yet to come."),
     (406, "The Accept header allows no media type that this answers with."),
     (429, "Too many requests; see Retry-After."),
     (503, "A part of the portal is away; see Retry-After."),
 )
+
+_HEADERS: Final = [
+    OpenApiParameter(
+        "Retry-After", int, OpenApiParameter.HEADER, response=[429, 503], description="Seconds to wait; add jitter."
+    ),
+    OpenApiParameter(
+        "WWW-Authenticate", str, OpenApiParameter.HEADER, response=[401], description="Bearer: renew the access token."
+    ),
+]
+_HEADERS_OF_WRITES: Final = [
+    OpenApiParameter(
+        "Idempotency-Replayed",
+        str,
+        OpenApiParameter.HEADER,
+        response=[201],
+        description="true: it was done before, and this is the answer of then.",
+    ),
+]
 
 
 def operation(
@@ -65,7 +94,7 @@ def operation(
         summary=summary,
         description=description or f"{summary}. {_UNITS}",
         tags=[tag],
-        parameters=parameters or [],
+        parameters=[*(parameters or []), *_HEADERS],
         responses={**answers, **problems},
         examples=examples.of(name),
     )
@@ -86,7 +115,14 @@ def _problems(of: Any) -> dict[Any, Any]:
     }
 
 
-def file_operation(name: str, summary: str, media_types: list[str], tag: str, description: str, **more: Any) -> Any:
+def file_operation(
+    name: str,
+    summary: str,
+    media_types: list[str],
+    tag: str,
+    description: str,
+    parameters: list[OpenApiParameter] | None = None,
+) -> Any:
     """Schema of a GET that answers with a file."""
     answers = {(200, media_type): OpenApiTypes.BINARY for media_type in media_types}
     return extend_schema(
@@ -94,8 +130,8 @@ def file_operation(name: str, summary: str, media_types: list[str], tag: str, de
         summary=summary,
         description=description,
         tags=[tag],
+        parameters=[*(parameters or []), *_HEADERS],
         responses={**answers, **_problems(_PROBLEMS)},
-        **more,
     )
 
 
@@ -107,10 +143,17 @@ def write_operation(name: str, summary: str, asked: Any, answer: Any, tag: str, 
         description=f"{description} Send an Idempotency-Key; answers to a repeated one say Idempotency-Replayed.",
         tags=[tag],
         request=asked,
-        parameters=[KEY_PARAMETER],
+        parameters=[KEY_PARAMETER, *_HEADERS, *_HEADERS_OF_WRITES],
         responses={(201, "application/json"): answer, **_problems((*_PROBLEMS, *_OF_WRITES))},
         examples=examples.of(name, "201"),
     )
+
+
+class NoNode(NotFound):
+    """To those who see the home: what they ask for begins with its node."""
+
+    problem_type = ProblemType.NO_NODE
+    default_detail = "This home has no node yet; what is measured appears with the first one."
 
 
 class View(APIView):
@@ -126,9 +169,16 @@ class View(APIView):
         return cast(User, self.request.user)
 
     def home(self, home_id: uuid.UUID) -> Home:
+        """A home that this person may know of, or 404. It may have no node yet."""
+        visible = Home.objects.visible_to(self.person).select_related("node", "internet_line")
+        return get_object_or_404(visible, pk=home_id)
+
+    def served_home(self, home_id: uuid.UUID) -> Home:
         """A home that this person may know of and that has a node, or 404."""
-        visible = Home.objects.visible_to(self.person).select_related("node")
-        return get_object_or_404(visible, pk=home_id, node__isnull=False)
+        home = self.home(home_id)
+        if not hasattr(home, "node"):
+            raise NoNode
+        return home
 
     def address(self, home: Home) -> HomeAddress | None:
         """Where a visible home is, for those who may know: owner, member, admin, technician on an open order."""
@@ -163,11 +213,11 @@ class HistoryView(View):
 
 __all__ = [
     "HISTORY_PARAMETERS",
-    "PERIOD_PARAMETERS",
     "HistoryView",
     "Response",
     "View",
     "file_operation",
     "operation",
+    "period_parameters",
     "write_operation",
 ]

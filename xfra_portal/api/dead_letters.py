@@ -22,6 +22,8 @@ class DeadLetters(View):
         serializers.DeadLettersSerializer,
         "nodes",
         [OpenApiParameter("before", str, description="Only letters before the one with this id: `older` of a page.")],
+        description=f"{dead_letters.PAGE} of them in each answer, the newest first; `older` leads to the next ones."
+        " Instants are ISO 8601 in UTC.",
     )
     def get(self, request: Request) -> Response:
         if self.person.operator_role not in SEES_EVERY_HOME:

@@ -17,10 +17,11 @@ from billing import heartbeat
 from billing.access import is_desk
 from billing.models import Close, CloseItem
 from telemetry.payloads import iso
-from xfra_portal.api import desk_shapes
+from xfra_portal.api import desk_shapes, queries
 from xfra_portal.api.base import Response, View, operation, write_operation
 from xfra_portal.api.idempotency import once
-from xfra_portal.api.pagination import CursorPagination
+from xfra_portal.api.pagination import PARAMETERS, CursorPagination
+from xfra_portal.api.problems import ProblemType
 from xfra_portal.desk import month_acts, month_figures
 from xfra_portal.desk.done import REFUSALS, Done, log, reason
 
@@ -33,6 +34,7 @@ class InTheWay(APIException):
     """Something is not as it must be; `detail` says what helps."""
 
     status_code = 409
+    problem_type = ProblemType.IN_THE_WAY
 
 
 class DeskView(View):
@@ -75,7 +77,8 @@ class Months(DeskView):
         "Months with their completeness and how far they are closed",
         desk_shapes.MonthsSerializer,
         TAG,
-        description=f"The latest first. Workers rate and issue; `worker_seen_at` says whether any is at work. {_FOR}",
+        description=f"The latest first, at most {month_figures.SHOWN_MONTHS}. Workers rate and issue; `worker_seen_at`"
+        f" says whether any is at work. {_FOR}",
     )
     def get(self, request: Request) -> Response:
         months = [_month_json(row) for row in month_figures.overview(timezone.now())]
@@ -93,10 +96,6 @@ def _month_json(row: month_figures.MonthRow) -> dict[str, Any]:
     }
 
 
-class _ByItem(CursorPagination):
-    ordering = "pk"
-
-
 class Items(DeskView):
     @operation(
         "desk_items_list",
@@ -104,17 +103,16 @@ class Items(DeskView):
         desk_shapes.ItemPageSerializer,
         TAG,
         [
-            OpenApiParameter("stage", str, enum=CloseItem.Stage.values),
-            OpenApiParameter("cursor", str, description="From the link to the next page."),
-            OpenApiParameter("page_size", int, description="At most 200."),
+            OpenApiParameter("stage", str, enum=CloseItem.Stage.values, description="Only those at this stage."),
+            *PARAMETERS,
         ],
         description=f"One item for each home and agreement in the month. 404 where the close is not begun. {_FOR}",
     )
     def get(self, request: Request, month: date) -> Response:
         found = get_object_or_404(Close, month=month).items.select_related("statement").order_by()
-        if request.query_params.get("stage") in CloseItem.Stage.values:
-            found = found.filter(stage=request.query_params["stage"])
-        pages = _ByItem()
+        if request.query_params.get("stage"):
+            found = found.filter(stage=queries.choice_of(request, "stage", CloseItem.Stage.values, ""))
+        pages = CursorPagination()
         return pages.get_paginated_response(
             [_item_json(item) for item in pages.paginate_queryset(found, request) or []]
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from functools import cache
 from typing import Any, Final
 
@@ -12,8 +13,12 @@ from django.shortcuts import render
 from django.views.decorators.http import etag, require_safe
 from drf_spectacular.generators import SchemaGenerator
 
+from xfra_portal.api import introduction
+
 TAGS: Final = ("account", "homes", "money", "statements", "history", "nodes", "billing desk")
 """The groups of the reference, in the order in which a reader needs them."""
+_VALUE: Final = re.compile(r"^\* `(.*)` - (.*)$", re.MULTILINE)
+"""How drf-spectacular writes an enumeration's values and labels."""
 
 
 @cache
@@ -48,12 +53,30 @@ def reference(request: HttpRequest) -> HttpResponse:
     for path, methods in schema()["paths"].items():
         for method, operation in methods.items():
             groups[operation["tags"][0]].append(_entry(path, method, operation))
+    kinds = schema()["components"]["schemas"].items()
     objects = [
         {"name": name, "description": found.get("description", ""), "fields": _fields(found)}
-        for name, found in schema()["components"]["schemas"].items()
+        for name, found in kinds
         if "properties" in found
     ]
-    return render(request, "api/reference.html", {"groups": groups, "objects": objects, "info": schema()["info"]})
+    words = [
+        {"name": name, "values": _values(found)} for name, found in kinds if "enum" in found and any(found["enum"])
+    ]
+    shown = {"groups": groups, "objects": objects, "words": words, "sections": introduction.SECTIONS}
+    return render(request, "api/reference.html", {**shown, "info": schema()["info"]})
+
+
+def _values(found: dict[str, Any]) -> list[dict[str, str]]:
+    """Each value of an enumeration with what it means, if it does not say so itself; `id` of those that are links."""
+    told = dict(_VALUE.findall(found.get("description", "")))
+    return [
+        {"value": value, "words": told.get(value, "") if told.get(value) != value else "", "id": _fragment(value)}
+        for value in found["enum"]
+    ]
+
+
+def _fragment(value: str) -> str:
+    return value.rpartition("#")[2] if "#" in value else ""
 
 
 def _entry(path: str, method: str, operation: dict[str, Any]) -> dict[str, Any]:
@@ -78,9 +101,11 @@ def _bodies(content: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _parameter(found: dict[str, Any]) -> dict[str, Any]:
-    choices = found["schema"].get("enum", [])
+    kind = found["schema"]
+    metrics = kind.get("x-metrics", [])
+    choices = [] if metrics else kind.get("enum", [])
     words = [found.get("description", ""), f"One of {', '.join(choices)}." if choices else ""]
-    return {"name": found["name"], "in": found["in"], "description": " ".join(filter(None, words))}
+    return {"name": found["name"], "in": found["in"], "description": " ".join(filter(None, words)), "metrics": metrics}
 
 
 def _fields(found: dict[str, Any]) -> list[dict[str, Any]]:

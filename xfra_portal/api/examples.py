@@ -50,6 +50,7 @@ _POWER: Final = {
     "node_watts": _reading(10600.0),
     "battery_watts": _reading(0.0),
     "solar_watts": None,
+    "residual_watts": _reading(0.0),
     "main_amperes": _reading(46.7),
     "limit_amperes": _reading(160.0),
     "grid_up": _reading(1.0),
@@ -72,6 +73,13 @@ _LIVE: Final = {
     "battery": _BATTERY,
     "internet": {"home": _LINE, "node": _LINE},
     "safety": _SAFETY,
+}
+_STORY: Final = {"headline": "Your node is working.", "meaning": "Everything is as it should be.", "action": ""}
+_PROMISED: Final = {
+    "provider": "Cox",
+    "promised_download_bits_per_second": 1_000_000_000,
+    "promised_upload_bits_per_second": 1_000_000_000,
+    "promised_uptime_ratio": 0.999,
 }
 _ENERGY: Final = {
     "start": "2026-11-01T07:00:00.000Z",
@@ -177,12 +185,27 @@ _ANSWERS: Final[dict[str, dict[str, Any]]] = {
         "memberships": [{"home": _HOME, "role": "owner"}],
     },
     "homes_list": _page(_HOME_FACTS),
-    "homes_read": {**_HOME_FACTS, "address": None, "live": _LIVE, "energy_this_month": _ENERGY},
+    "homes_read": {
+        **_HOME_FACTS,
+        "address": None,
+        "internet_line": _PROMISED,
+        "live": _LIVE,
+        "story": _STORY,
+        "energy_this_month": _ENERGY,
+    },
     "homes_battery": {"heard_at": _AT, "battery": _BATTERY},
     "homes_internet": {"heard_at": _AT, "internet": {"home": _LINE, "node": _LINE}},
-    "homes_node": {"heard_at": _AT, "node": _STATE},
+    "homes_node": {"heard_at": _AT, "node": _STATE, "story": _STORY},
     "homes_energy": {"timezone": "America/Phoenix", "energy": [_ENERGY]},
     "homes_states": _SPANS,
+    "homes_outages": {
+        "of": "internet",
+        "start": "2026-11-01T07:00:00.000Z",
+        "end": _AT,
+        "up_ratio": 0.99967,
+        "covered_ratio": 0.998,
+        "outages": [{"start": "2026-11-20T01:15:00.000Z", "seconds": 660, "ending": "over", "at_least": False}],
+    },
     "homes_power_history": _HISTORY,
     "homes_battery_history": _HISTORY | {"series": [_SERIES | {"metric": "battery_power_watts"}]},
     "homes_internet_history": _HISTORY | {"series": [_SERIES | {"metric": "internet_home_latency_seconds"}]},

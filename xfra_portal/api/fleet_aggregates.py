@@ -17,13 +17,14 @@ from telemetry.catalogue import COLUMNS, Kind
 from telemetry.fleet_reads import MAX_K, Question
 from telemetry.payloads import iso
 from telemetry.readings import FleetHistory
-from xfra_portal.api import queries, serializers
-from xfra_portal.api.base import PERIOD_PARAMETERS, Response, View, operation
+from xfra_portal.api import metrics, queries, serializers
+from xfra_portal.api.base import Response, View, operation, period_parameters
 
 _KINDS: Final = {"node": Kind.NODE, "gpu": Kind.GPU}
+_COLUMNS: Final = [column for kind in _KINDS.values() for column in COLUMNS[kind]]
 _NUMBER: Final = re.compile(r"[01](\.\d{1,6})?$|\.\d{1,6}$", re.ASCII)
 _PARAMETERS: Final = [
-    OpenApiParameter("metric", str, description="A metric of the kind. Default node_power_watts, power_watts."),
+    metrics.choice("metric", _COLUMNS, "A metric of the kind. Default node_power_watts, or of GPUs power_watts."),
     OpenApiParameter("kind", str, enum=list(_KINDS), description="Of nodes, or of each GPU. Default node."),
     OpenApiParameter("function", str, enum=[one.value for one in Function], description="Default sum."),
     OpenApiParameter("quantile", float, description="Of function=quantile: 0 to 1, at most six decimals. Default 0.5."),
@@ -31,7 +32,7 @@ _PARAMETERS: Final = [
     OpenApiParameter("by", str, enum=list(fleet_groups.CHOICES), description="Default fleet: one group."),
     *(
         OpenApiParameter(found.name, str, description=f"{found.description} Without start and end: latest values.")
-        for found in PERIOD_PARAMETERS
+        for found in period_parameters("-24h")
     ),
     OpenApiParameter("step", int, description="Bucket length in seconds, whole minutes; default about 100 buckets."),
 ]
@@ -71,10 +72,10 @@ class FleetAggregate(View):
 
 def _question(request: Request) -> Question:
     kind = queries.choice_of(request, "kind", list(_KINDS), "node")
-    metrics = [column.name for column in COLUMNS[_KINDS[kind]]]
+    allowed = [column.name for column in COLUMNS[_KINDS[kind]]]
     return Question(
         _KINDS[kind],
-        queries.choice_of(request, "metric", metrics, "node_power_watts" if kind == "node" else "power_watts"),
+        queries.choice_of(request, "metric", allowed, "node_power_watts" if kind == "node" else "power_watts"),
         Function(queries.choice_of(request, "function", [one.value for one in Function], Function.SUM.value)),
         _quantile(request),
         _k(request),

@@ -15,13 +15,13 @@ from rest_framework.request import Request
 
 from homes.calendar import day_edges, midnight, month_start
 from homes.models import Home
-from telemetry import live, reads
+from telemetry import reads
 from telemetry.catalogue import ENERGY_REGISTERS, POWER_CHANNELS, Kind
 from telemetry.payloads import iso
 from telemetry.readings import Energy
-from xfra_portal.api import histories, queries, serializers
-from xfra_portal.api.base import HISTORY_PARAMETERS, PERIOD_PARAMETERS, HistoryView, Response, View, operation
-from xfra_portal.api.pagination import CursorPagination
+from xfra_portal.api import histories, home_now, metrics, queries, serializers
+from xfra_portal.api.base import HISTORY_PARAMETERS, HistoryView, Response, View, operation, period_parameters
+from xfra_portal.api.pagination import PARAMETERS, CursorPagination
 
 _LINE = ("up", "download_bits_per_second", "upload_bits_per_second", "latency_seconds", "loaded_latency_seconds",
          "jitter_seconds", "loss_ratio")  # fmt: skip
@@ -48,14 +48,11 @@ class Homes(View):
         "Homes that you may see",
         serializers.HomePageSerializer,
         "homes",
-        [
-            OpenApiParameter("cursor", str, description="From the link to the next page."),
-            OpenApiParameter("page_size", int, description="At most 200."),
-        ],
+        PARAMETERS,
     )
     def get(self, request: Request) -> Response:
         pages = CursorPagination()
-        homes = Home.objects.visible_to(self.person).filter(node__isnull=False).order_by("pk")
+        homes = Home.objects.visible_to(self.person).order_by("pk")
         found = pages.paginate_queryset(homes, request, self)
         return pages.get_paginated_response(serializers.HomeSerializer(found, many=True).data)
 
@@ -65,53 +62,56 @@ class HomeOverview(View):
         "homes_read", "A home: facts, live state, energy this month", serializers.HomeOverviewSerializer, "homes"
     )
     def get(self, request: Request, home_id: uuid.UUID) -> Response:
-        home, now = self.home(home_id), timezone.now()
-        latest = reads.latest([home.node.pk])[home.node.pk]
-        start = midnight(home.zone, month_start(home.zone, now))
-        address = self.address(home)
+        home = self.home(home_id)
+        address, now = self.address(home), home_now.of(home)
         return Response(
             {
                 **serializers.HomeSerializer(home).data,
                 "address": serializers.AddressSerializer(address).data if address else None,
-                "live": live.home_payload(home.node, latest),
-                "energy_this_month": energy_json(reads.energy(home.node.pk, start, now)),
+                "internet_line": _line_json(home),
+                "live": now.live,
+                "story": now.story,
+                "energy_this_month": _energy_this_month(home),
             }
         )
 
 
-class HomePart(View):
-    """One part of the live state, with the instant of the newest sample."""
+def _line_json(home: Home) -> dict[str, Any] | None:
+    line = getattr(home, "internet_line", None)
+    return line and {
+        "provider": line.provider,
+        "promised_download_bits_per_second": line.promised_download_bps,
+        "promised_upload_bits_per_second": line.promised_upload_bps,
+        "promised_uptime_ratio": float(line.promised_uptime_ratio),
+    }
 
-    part: ClassVar[str] = ""
 
-    def answer(self, home_id: uuid.UUID) -> Response:
-        home = self.home(home_id)
-        payload: Any = live.home_payload(home.node, reads.latest([home.node.pk])[home.node.pk])
-        return Response({"heard_at": payload["heard_at"], self.part: payload[self.part]})
+def _energy_this_month(home: Home) -> dict[str, Any] | None:
+    if not hasattr(home, "node"):
+        return None
+    now = timezone.now()
+    return energy_json(reads.energy(home.node.pk, midnight(home.zone, month_start(home.zone, now)), now))
 
 
-class HomeBattery(HomePart):
-    part = "battery"
-
+class HomeBattery(View):
     @operation("homes_battery", "The battery now, and hours of backup", serializers.BatteryNowSerializer, "homes")
     def get(self, request: Request, home_id: uuid.UUID) -> Response:
-        return self.answer(home_id)
+        now = home_now.of(self.home(home_id)).live
+        return Response({"heard_at": now["heard_at"], "battery": now["battery"]})
 
 
-class HomeInternet(HomePart):
-    part = "internet"
-
+class HomeInternet(View):
     @operation("homes_internet", "The internet line now", serializers.InternetNowSerializer, "homes")
     def get(self, request: Request, home_id: uuid.UUID) -> Response:
-        return self.answer(home_id)
+        now = home_now.of(self.home(home_id)).live
+        return Response({"heard_at": now["heard_at"], "internet": now["internet"]})
 
 
-class HomeNode(HomePart):
-    part = "node"
-
-    @operation("homes_node", "The node's state now", serializers.NodeNowSerializer, "homes")
+class HomeNode(View):
+    @operation("homes_node", "The node's state now, and in words", serializers.NodeNowSerializer, "homes")
     def get(self, request: Request, home_id: uuid.UUID) -> Response:
-        return self.answer(home_id)
+        now = home_now.of(self.home(home_id))
+        return Response({"heard_at": now.live["heard_at"], "node": now.live["node"], "story": now.story})
 
 
 class HomeEnergy(View):
@@ -120,10 +120,18 @@ class HomeEnergy(View):
         "Energy by hour, local day or local month, from the panel's registers",
         serializers.EnergyListSerializer,
         "homes",
-        [*PERIOD_PARAMETERS, OpenApiParameter("by", str, enum=["hour", "day", "month"], description="Default day.")],
+        [
+            *period_parameters("-30d"),
+            OpenApiParameter(
+                "by",
+                str,
+                enum=["hour", "day", "month"],
+                description=f"Default day. At most {MOST_BUCKETS} buckets.",
+            ),
+        ],
     )
     def get(self, request: Request, home_id: uuid.UUID) -> Response:
-        home = self.home(home_id)
+        home = self.served_home(home_id)
         period = queries.period_of(request, default=timedelta(days=30))
         edges = _edges(home, period, queries.choice_of(request, "by", ["hour", "day", "month"], "day"))
         found = reads.energy_by_bucket(home.node.pk, edges)
@@ -165,9 +173,9 @@ class HomeHistory(HistoryView):
     default: ClassVar[Sequence[str]] = ()
 
     def answer(self, request: Request, home_id: uuid.UUID) -> Response | HttpResponse:
-        home = self.home(home_id)
-        metrics = queries.metrics_of(request, self.allowed, self.default)
-        return histories.answer(request, home.node, home.timezone, Kind.NODE, metrics)
+        home = self.served_home(home_id)
+        asked = queries.metrics_of(request, self.allowed, self.default)
+        return histories.answer(request, home.node, home.timezone, Kind.NODE, asked)
 
 
 class PowerHistory(HomeHistory):
@@ -183,7 +191,12 @@ class PowerHistory(HomeHistory):
     default = ("home_power_watts", "node_power_watts")
 
     @operation(
-        "homes_power_history", "Power over time", serializers.HistorySerializer, "history", HISTORY_PARAMETERS, csv=True
+        "homes_power_history",
+        "Power over time",
+        serializers.HistorySerializer,
+        "history",
+        [metrics.parameter(metrics.of_nodes(allowed), ",".join(default)), *HISTORY_PARAMETERS],
+        csv=True,
     )
     def get(self, request: Request, home_id: uuid.UUID) -> Response | HttpResponse:
         return self.answer(request, home_id)
@@ -206,7 +219,7 @@ class BatteryHistory(HomeHistory):
         "Battery over time",
         serializers.HistorySerializer,
         "history",
-        HISTORY_PARAMETERS,
+        [metrics.parameter(metrics.of_nodes(allowed), ",".join(default)), *HISTORY_PARAMETERS],
         csv=True,
     )
     def get(self, request: Request, home_id: uuid.UUID) -> Response | HttpResponse:
@@ -222,7 +235,7 @@ class InternetHistory(HomeHistory):
         "Internet over time",
         serializers.HistorySerializer,
         "history",
-        HISTORY_PARAMETERS,
+        [metrics.parameter(metrics.of_nodes(allowed), ",".join(default)), *HISTORY_PARAMETERS],
         csv=True,
     )
     def get(self, request: Request, home_id: uuid.UUID) -> Response | HttpResponse:
@@ -231,10 +244,10 @@ class InternetHistory(HomeHistory):
 
 class HomeStates(View):
     @operation(
-        "homes_states", "The node's states over time", serializers.StatesSerializer, "history", PERIOD_PARAMETERS
+        "homes_states", "The node's states over time", serializers.StatesSerializer, "history", period_parameters("-7d")
     )
     def get(self, request: Request, home_id: uuid.UUID) -> Response:
-        home, period = self.home(home_id), queries.period_of(request, default=timedelta(days=7))
+        home, period = self.served_home(home_id), queries.period_of(request, default=timedelta(days=7))
         return Response({"states": states_json(home.node.pk, period)})
 
 

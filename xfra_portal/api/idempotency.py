@@ -23,6 +23,7 @@ from rest_framework.response import Response
 
 from billing.models import KeyedRequest
 from homes.models import User
+from xfra_portal.api.problems import ProblemType
 
 HEADER: Final = "Idempotency-Key"
 PARAMETER: Final = OpenApiParameter(
@@ -42,11 +43,13 @@ _USABLE: Final = re.compile(r"[!-~]{8,200}", re.ASCII)
 
 class KeyReused(APIException):
     status_code = 422
+    problem_type = ProblemType.KEY_REUSED
     default_detail = f"This {HEADER} was used for another request: choose a new one."
 
 
 class AtWork(APIException):
     status_code = 409
+    problem_type = ProblemType.AT_WORK
     default_detail = f"A request with this {HEADER} is still at work: send it again in a moment."
     wait = 2  # seconds, for Retry-After
 

@@ -19,20 +19,20 @@ from telemetry.models import NodeStatusRow
 from telemetry.node_state import State
 from telemetry.readings import NodeStatus
 from telemetry.views.fleet import totals
-from xfra_portal.api import histories, queries, serializers
-from xfra_portal.api.base import HISTORY_PARAMETERS, PERIOD_PARAMETERS, HistoryView, Response, View, operation
+from xfra_portal.api import histories, metrics, queries, serializers
+from xfra_portal.api.base import HISTORY_PARAMETERS, HistoryView, Response, View, operation, period_parameters
 from xfra_portal.api.homes import states_json
-from xfra_portal.api.pagination import CursorPagination
+from xfra_portal.api.pagination import PARAMETERS, CursorPagination
 
 _KINDS = {"node": Kind.NODE, "gpu": Kind.GPU, "circuit": Kind.CIRCUIT}
 _DEFAULTS = {"node": ("node_power_watts",), "gpu": ("power_watts",), "circuit": ("power_watts",)}
+_COLUMNS = [column for kind in _KINDS.values() for column in COLUMNS[kind]]
 _FILTERS = [
     OpenApiParameter("state", str, enum=[state.value for state in State], description="State of the node now."),
     OpenApiParameter("site_group", str, description="Exactly this site group."),
     OpenApiParameter("feeder", str, description="Exactly this feeder."),
     OpenApiParameter("q", str, description="Part of the hostname."),
-    OpenApiParameter("cursor", str, description="From the link to the next page."),
-    OpenApiParameter("page_size", int, description="At most 200."),
+    *PARAMETERS,
 ]
 
 
@@ -97,6 +97,7 @@ class NodeTelemetry(HistoryView):
         serializers.HistorySerializer,
         "nodes",
         [
+            metrics.parameter(_COLUMNS, "node_power_watts; of GPUs and circuits power_watts"),
             *HISTORY_PARAMETERS,
             OpenApiParameter("kind", str, enum=list(_KINDS), description="Default node."),
             OpenApiParameter("subjects", str, description="GPU UUIDs or circuit names, separated by commas."),
@@ -107,12 +108,14 @@ class NodeTelemetry(HistoryView):
         node = self.node(node_id)
         kind = queries.choice_of(request, "kind", list(_KINDS), "node")
         allowed = [column.name for column in COLUMNS[_KINDS[kind]]]
-        metrics = queries.metrics_of(request, allowed, _DEFAULTS[kind])
-        return histories.answer(request, node, node.home.timezone, _KINDS[kind], metrics)
+        asked = queries.metrics_of(request, allowed, _DEFAULTS[kind])
+        return histories.answer(request, node, node.home.timezone, _KINDS[kind], asked)
 
 
 class NodeStates(View):
-    @operation("nodes_states", "A node's states over time", serializers.StatesSerializer, "nodes", PERIOD_PARAMETERS)
+    @operation(
+        "nodes_states", "A node's states over time", serializers.StatesSerializer, "nodes", period_parameters("-7d")
+    )
     def get(self, request: Request, node_id: int) -> Response:
         node, period = self.node(node_id), queries.period_of(request, default=timedelta(days=7))
         return Response({"states": states_json(node.pk, period)})
@@ -124,7 +127,7 @@ class NodeInventory(View):
         "GPUs that appeared, went missing or moved",
         serializers.InventoryPageSerializer,
         "nodes",
-        [OpenApiParameter("cursor", str, description="From the link to the next page.")],
+        PARAMETERS,
     )
     def get(self, request: Request, node_id: int) -> Response:
         events = InventoryEvent.objects.filter(node=self.node(node_id)).order_by("pk")

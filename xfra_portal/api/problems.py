@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -16,12 +17,32 @@ from rest_framework.views import exception_handler
 MEDIA_TYPE = "application/problem+json"
 
 
+class ProblemType(StrEnum):
+    """What programs can tell apart where the status does not say it; an exception names its own as `problem_type`."""
+
+    PLAIN = "about:blank"
+    NO_NODE = "/api/v1/docs/#problem-no-node"
+    AT_WORK = "/api/v1/docs/#problem-at-work"
+    IN_THE_WAY = "/api/v1/docs/#problem-in-the-way"
+    KEY_REUSED = "/api/v1/docs/#problem-key-reused"
+
+
+PROBLEM_TYPES: Final = [
+    (ProblemType.PLAIN.value, "the status says what kind of problem it is"),
+    (ProblemType.NO_NODE.value, "404: the home is there, and has no node yet; ask again when it has"),
+    (ProblemType.AT_WORK.value, "409: a request under this key is still at work; wait Retry-After, send it again"),
+    (ProblemType.IN_THE_WAY.value, "409: something is not as it must be; `detail` says what, and what helps"),
+    (ProblemType.KEY_REUSED.value, "422: the key was used for another request; choose a new one"),
+]
+
+
 def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler: `title`, `status`, `detail`, and `errors` by field for invalid input."""
     response = exception_handler(error, context)
     if response is None:
         return None
-    body = problem(response.status_code, _detail(error, response.data))
+    kind = getattr(error, "problem_type", ProblemType.PLAIN)
+    body = problem(response.status_code, _detail(error, response.data), kind)
     if isinstance(error, exceptions.ValidationError):
         body["errors"] = _by_field(response.data)
     response.data = body
@@ -29,8 +50,8 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
     return response
 
 
-def problem(status: int, detail: str) -> dict[str, Any]:
-    return {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+def problem(status: int, detail: str, kind: ProblemType = ProblemType.PLAIN) -> dict[str, Any]:
+    return {"type": kind.value, "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
 
 
 def _detail(error: Exception, data: Any) -> str:

@@ -40,6 +40,14 @@ def period_of(request: Request, default: timedelta = timedelta(hours=24)) -> Per
     return Period(start, end)
 
 
+def since(request: Request, default: datetime, now: datetime, longest: timedelta) -> datetime:
+    """`start` of a period that goes on until now."""
+    start = _instant("start", request.query_params.get("start"), now) or default
+    if not now - longest <= start < now:
+        raise ValidationError({"start": f"must be in the past, at most {longest.days} days ago"})
+    return start
+
+
 def _instant(name: str, text: str | None, now: datetime) -> datetime | None:
     if not text:
         return None

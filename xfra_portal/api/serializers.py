@@ -6,7 +6,15 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers as s
 
 from telemetry.refusals import Reason
-from xfra_portal.api import live_shapes
+from xfra_portal.api import live_shapes, states
+from xfra_portal.api.problems import PROBLEM_TYPES
+from xfra_portal.homeowner.outages import Ending
+
+ENDINGS = [
+    (Ending.OVER.value, "it was up again"),
+    (Ending.GOING_ON.value, "it is down now"),
+    (Ending.UNKNOWN.value, "nothing has been measured since"),
+]
 
 
 class MembershipSerializer(s.Serializer):
@@ -47,10 +55,31 @@ class EnergySerializer(s.Serializer):
     covered_ratio = s.FloatField(help_text="Share of the period with readings, 0 to 1.")
 
 
+class InternetLineSerializer(s.Serializer):
+    """What the home's internet provider promised."""
+
+    provider = s.CharField()
+    promised_download_bits_per_second = s.IntegerField()
+    promised_upload_bits_per_second = s.IntegerField()
+    promised_uptime_ratio = s.FloatField()
+
+
+class StorySerializer(s.Serializer):
+    """The node's state in plain English, as the home's page says it to the household."""
+
+    headline = s.CharField()
+    meaning = s.CharField(help_text="What it means for the household.")
+    action = s.CharField(allow_blank=True, help_text="What the household can do; empty: nothing.")
+
+
 class HomeOverviewSerializer(HomeSerializer):
     address = AddressSerializer(allow_null=True, help_text="Null for those who may not see it.")
-    live = live_shapes.HomeLive(help_text="The same object that the home's websocket sends.")
-    energy_this_month = EnergySerializer()
+    internet_line = InternetLineSerializer(allow_null=True)
+    live = live_shapes.HomeLive(
+        help_text="The same object that the home's websocket sends. While there is no node, every part is null."
+    )
+    story = StorySerializer(allow_null=True, help_text="Null while there is no node.")
+    energy_this_month = EnergySerializer(allow_null=True, help_text="Null while there is no node.")
 
 
 class HistorySeriesSerializer(s.Serializer):
@@ -75,8 +104,8 @@ class HistorySerializer(s.Serializer):
 
 
 class StateSpanSerializer(s.Serializer):
-    state = s.CharField()
-    cause = s.CharField(allow_blank=True)
+    state = states.state_field()
+    cause = states.cause_field()
     start = s.DateTimeField()
     end = s.DateTimeField(allow_null=True)
 
@@ -168,7 +197,7 @@ class FleetAggregateSerializer(s.Serializer):
 class ProblemSerializer(s.Serializer):
     """RFC 9457 problem document."""
 
-    type = s.CharField()
+    type = s.ChoiceField(PROBLEM_TYPES)
     title = s.CharField()
     status = s.IntegerField()
     detail = s.CharField()
@@ -179,22 +208,45 @@ class ProblemSerializer(s.Serializer):
 
 class BatteryNowSerializer(s.Serializer):
     heard_at = s.DateTimeField(allow_null=True)
-    battery = live_shapes.Battery()
+    battery = live_shapes.Battery(allow_null=True, help_text="Null while there is no node.")
 
 
 class InternetNowSerializer(s.Serializer):
     heard_at = s.DateTimeField(allow_null=True)
-    internet = s.DictField(child=live_shapes.Line(), help_text="Two lines of the same shape: home and node traffic.")
+    internet = s.DictField(
+        child=live_shapes.Line(),
+        allow_null=True,
+        help_text="Two lines of the same shape: home and node traffic. Null while there is no node.",
+    )
 
 
 class NodeNowSerializer(s.Serializer):
     heard_at = s.DateTimeField(allow_null=True)
-    node = live_shapes.StateNow()
+    node = live_shapes.StateNow(allow_null=True, help_text="Null while there is no node.")
+    story = StorySerializer(allow_null=True, help_text="Null while there is no node.")
 
 
 class EnergyListSerializer(s.Serializer):
     timezone = s.CharField()
     energy = EnergySerializer(many=True)
+
+
+class OutageSerializer(s.Serializer):
+    """A stretch in which it was down, known to the precision of what is kept: minutes, then quarter-hours."""
+
+    start = s.DateTimeField()
+    seconds = s.IntegerField(help_text="How long it is known to have been down.")
+    ending = s.ChoiceField(ENDINGS)
+    at_least = s.BooleanField(help_text="True where for some of the time nobody knows: it may have been longer.")
+
+
+class OutagesSerializer(s.Serializer):
+    of = s.ChoiceField(["internet", "grid"])
+    start = s.DateTimeField()
+    end = s.DateTimeField(help_text="Now.")
+    up_ratio = s.FloatField(allow_null=True, help_text="Of the time that was measured; null: nothing was.")
+    covered_ratio = s.FloatField(help_text="Share of the time that was measured, 0 to 1.")
+    outages = OutageSerializer(many=True, help_text="The latest first.")
 
 
 class StatesSerializer(s.Serializer):

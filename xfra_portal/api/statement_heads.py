@@ -20,7 +20,8 @@ _NUMBER: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
 _DESCRIPTION: Final = (
     "Every issued statement is a link of its home's chain: a SHA-256 over the link before and the statement, signed"
     " with Ed25519. Keep a copy, and nobody can exchange a statement afterwards. A home is named by the SHA-256 of"
-    " 'xfra-home:' and its id. `verify_statement.py --heads` of a proof bundle reads this answer."
+    f" 'xfra-home:' and its id. At most {heads.MOST} in one answer; `next` leads on."
+    " `verify_statement.py --heads` of a proof bundle reads this answer."
 )
 
 

@@ -27,14 +27,10 @@ from xfra_portal import bill_words, statement_files
 from xfra_portal.api import money_json, money_shapes, queries
 from xfra_portal.api.base import HistoryView, Response, View, file_operation, operation, write_operation
 from xfra_portal.api.idempotency import once
-from xfra_portal.api.pagination import CursorPagination
+from xfra_portal.api.pagination import PARAMETERS, CursorPagination
 from xfra_portal.homeowner import line_pages, money
 
 TAG: Final = "statements"
-PAGES: Final = [
-    OpenApiParameter("cursor", str, description="From the link to the next page."),
-    OpenApiParameter("page_size", int, description="At most 200."),
-]
 _CENTS: Final = "Cents are whole; days are the home's own, the end excluded."
 
 
@@ -50,7 +46,7 @@ class StatementView(View):
         return money.shows_agreement(self.person, home)
 
 
-class NewestFirst(CursorPagination):
+class ByNumber(CursorPagination):
     ordering = "-number"
 
 
@@ -60,11 +56,11 @@ class Statements(View):
         "Issued statements, the latest number first",
         money_shapes.StatementPageSerializer,
         TAG,
-        PAGES,
+        PARAMETERS,
         description=f"Issued statements of a home, corrections among them, the latest number first. {_CENTS}",
     )
     def get(self, request: Request, home_id: uuid.UUID) -> Response:
-        home, pages = self.billed_home(home_id), NewestFirst()
+        home, pages = self.billed_home(home_id), ByNumber()
         found = money.issued(self.person, home).select_related("revision").order_by()
         rows = pages.paginate_queryset(found, request, self)
         return pages.get_paginated_response([money_json.statement_json(row) for row in rows or []])
@@ -293,7 +289,7 @@ class StatementQuestions(StatementView):
         "What the household asked about a statement, and the answers",
         money_shapes.QuestionsSerializer,
         TAG,
-        description="Questions about a statement, the first one first; an answer that is empty is still to come.",
+        description="All questions about a statement, the first one first; an answer that is empty is still to come.",
     )
     def get(self, request: Request, home_id: uuid.UUID, number: int) -> Response:
         asked = StatementQuestion.objects.filter(statement=self.statement(home_id, number)).order_by("pk")
