@@ -13,7 +13,7 @@ from telemetry import reads
 from telemetry.models import OtherSeries
 from telemetry.payloads import iso
 from xfra_portal.api import queries, serializers
-from xfra_portal.api.base import PERIOD_PARAMETERS, Response, View, operation
+from xfra_portal.api.base import Response, View, operation, period_parameters
 from xfra_portal.api.pagination import CursorPagination
 
 _FILTERS: Final = [
@@ -51,7 +51,7 @@ class OtherSeriesSamples(View):
         "Raw samples of a series outside the catalogue",
         serializers.OtherSamplesSerializer,
         "nodes",
-        PERIOD_PARAMETERS,
+        period_parameters("-24h"),
     )
     def get(self, request: Request, node_id: int, series_id: int) -> Response:
         node, period = self.node(node_id), queries.period_of(request)
