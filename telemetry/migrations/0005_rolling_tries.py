@@ -6,7 +6,7 @@ from telemetry import tables
 
 
 class Migration(migrations.Migration):
-    dependencies = [("telemetry", "0003_register_marks")]
+    dependencies = [("telemetry", "0004_gpu_xid")]
 
     operations = [
         migrations.RunSQL(tables.ROLLING_TRIES_SQL, migrations.RunSQL.noop),
