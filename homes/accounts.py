@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from contextlib import nullcontext
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
@@ -14,11 +15,17 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from homes.access import acting_as
+from homes.models import User
 
 
 class AccountAdapter(DefaultAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
+
+    def clean_password(self, password: str, user: User | None = None) -> str:
+        """Compared with the name of whom it is for, who is not signed in yet where a link brought them."""
+        with acting_as(user.pk) if user else nullcontext():
+            return str(super().clean_password(password, user))
 
     def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
         """On behalf of whose address it is: the link is good in any browser, also where somebody else is signed in."""
