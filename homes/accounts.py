@@ -7,10 +7,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
+from contextlib import nullcontext
 from typing import Any, Final
 
 from allauth.account.adapter import DefaultAccountAdapter
-from allauth.account.models import Login
+from allauth.account.models import EmailAddress, Login
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.signals import authenticator_added
@@ -22,6 +23,7 @@ from django.db import transaction
 from django.db.models.signals import post_save
 from django.http import HttpRequest
 
+from homes.access import acting_as
 from homes.models import OperatorRole, User
 
 logger = logging.getLogger("homes.accounts")
@@ -40,6 +42,16 @@ class AccountAdapter(DefaultAccountAdapter):
         user = login.user
         owes = isinstance(user, User) and user.owes_second_factor and not user.has_second_factor
         return owes or bool(super().is_login_by_code_required(login))
+
+    def clean_password(self, password: str, user: User | None = None) -> str:
+        """Compared with the name of whom it is for, who is not signed in yet where a link brought them."""
+        with acting_as(user.pk) if user else nullcontext():
+            return str(super().clean_password(password, user))
+
+    def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
+        """On behalf of whose address it is: the link is good in any browser, also where somebody else is signed in."""
+        with acting_as(email_address.user_id):
+            return bool(super().confirm_email(request, email_address))
 
 
 class SealedMFAAdapter(DefaultMFAAdapter):

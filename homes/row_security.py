@@ -2,7 +2,8 @@
 
 Used by migrations of every app whose rows belong to a home. Policies name two roles: the owner (who
 migrates, and as whom the SECURITY DEFINER functions below look things up) sees everything; the
-application sees what `xfra.access` allows (see homes.access).
+application sees what `xfra.access` allows (see homes.access). To see a row is not to write it: people
+and homes are made and changed by commands and workers, which are the system, and by no page.
 """
 
 from __future__ import annotations
@@ -41,11 +42,12 @@ CREATE FUNCTION xfra_addressed_homes() RETURNS SETOF uuid LANGUAGE sql STABLE SE
      UNION SELECT h.id FROM homes_home h WHERE (SELECT xfra_staff_role()) = 'admin'
      UNION SELECT n.home_id FROM homes_workorder w JOIN homes_node n ON n.id = w.node_id
        WHERE w.technician_id = (SELECT xfra_user_id()) AND w.closed_at IS NULL AND (SELECT xfra_staff_role()) = 'technician' $$;
-"""
 
-DROP_FUNCTIONS = """
-DROP FUNCTION xfra_addressed_homes(); DROP FUNCTION xfra_visible_nodes(); DROP FUNCTION xfra_visible_homes();
-DROP FUNCTION xfra_staff_role(); DROP FUNCTION xfra_user_id(); DROP FUNCTION xfra_is_system();
+CREATE FUNCTION xfra_named_parties() RETURNS SETOF bigint LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS
+  $$ SELECT u.party_id FROM homes_user u WHERE u.id = (SELECT xfra_user_id()) AND u.is_active
+     UNION SELECT u.party_id FROM homes_user me JOIN homes_membership mine ON mine.user_id = me.id
+       JOIN homes_membership theirs ON theirs.home_id = mine.home_id JOIN homes_user u ON u.id = theirs.user_id
+       WHERE me.id = (SELECT xfra_user_id()) AND me.is_active $$;
 """
 
 
@@ -55,8 +57,16 @@ SEES_EVERY_HOME = (
 )
 """SQL that says whether whoever asks sees every home: the same roles as in `xfra_visible_homes`."""
 
+IS_DESK = f"({IS_SYSTEM} OR coalesce((SELECT xfra_staff_role()) IN ('billing', 'admin'), false))"
+"""SQL that says whether whoever asks does the billing desk's work. As `old` below it lets the desk lock a row that it
+may not change: SELECT ... FOR UPDATE asks the policy of UPDATE for the row as it is."""
 
-def guard(table: str, column: str = "home_id", allowed: str = "xfra_visible_homes") -> Operation:
+ITSELF_OR_SIGNING_IN = f"({IS_SYSTEM} OR coalesce(id = (SELECT xfra_user_id()), (SELECT xfra_user_id()) IS NULL))"
+"""Of a person: signing in notes the time, and may hash the password anew, before anybody is known.
+Which columns that may be is in homes.rules."""
+
+
+def guard(table: str, column: str = "home_id", allowed: str = "xfra_visible_homes", old: str = IS_SYSTEM) -> Operation:
     """A migration step: rows of `table` show only where `column` is in what the function `allowed` returns.
 
     The subselects make Postgres evaluate the functions once per statement, not once per row. Whoever sees every home
@@ -64,23 +74,29 @@ def guard(table: str, column: str = "home_id", allowed: str = "xfra_visible_home
     """
     named = f"{column} IN (SELECT {allowed}())"
     everybody = SEES_EVERY_HOME if allowed in ("xfra_visible_homes", "xfra_visible_nodes") else IS_SYSTEM
-    return _policies(table, shown=f"{everybody} OR {named}", accepted=f"{IS_SYSTEM} OR {named}")
+    return guard_rows(table, f"{everybody} OR {named}", old)
 
 
 def guard_whole(table: str) -> Operation:
     """A migration step: rows of `table` are about many homes at once, and show only to those who see every home."""
-    return _policies(table, shown=SEES_EVERY_HOME, accepted=IS_SYSTEM)
+    return guard_rows(table, SEES_EVERY_HOME)
 
 
-def _policies(table: str, shown: str, accepted: str) -> Operation:
-    """Which rows the application is shown, and which it may write."""
+def guard_rows(table: str, shown: str, old: str = IS_SYSTEM, new: str = IS_SYSTEM) -> Operation:
+    """A migration step: which rows of `table` the application is shown, which it may change, and into what.
+
+    Rows are added and removed by the system alone.
+    """
 
     def forwards(apps: Any, editor: Any) -> None:
         role = '"' + settings.DATABASE_APP_ROLE.replace('"', '""') + '"'
         editor.execute(
             f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY; ALTER TABLE {table} FORCE ROW LEVEL SECURITY;"
             f"CREATE POLICY owner_everything ON {table} TO CURRENT_USER USING (true) WITH CHECK (true);"
-            f"CREATE POLICY application_rows ON {table} TO {role} USING ({shown}) WITH CHECK ({accepted});"
+            f"CREATE POLICY application_reads ON {table} FOR SELECT TO {role} USING ({shown});"
+            f"CREATE POLICY application_adds ON {table} FOR INSERT TO {role} WITH CHECK ({IS_SYSTEM});"
+            f"CREATE POLICY application_changes ON {table} FOR UPDATE TO {role} USING ({old}) WITH CHECK ({new});"
+            f"CREATE POLICY application_removes ON {table} FOR DELETE TO {role} USING ({IS_SYSTEM});"
         )
 
     return RunPython(forwards, RunPython.noop)

@@ -66,7 +66,13 @@ class Seeded:
 
 
 def exists() -> bool:
+    """Whether its people do, who come first: its history and its billing may not be there yet."""
     return User.objects.filter(email=_HOUSEHOLD[0][0]).exists()
+
+
+def anybody() -> bool:
+    """Whether there are people or homes at all."""
+    return User.objects.exists() or Home.objects.exists()
 
 
 @transaction.atomic

@@ -1,8 +1,8 @@
-"""What belongs to a home is guarded by Postgres itself. Reversing drops the functions with the policies."""
+"""What belongs to a home, and who people are, is guarded by Postgres itself."""
 
 from django.db import migrations
 
-from homes import row_security
+from homes import row_security, rules
 
 
 class Migration(migrations.Migration):
@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
     operations = [
         migrations.RunSQL(row_security.FUNCTIONS, migrations.RunSQL.noop),
         migrations.RunSQL(row_security.APPEND_ONLY_FUNCTION, migrations.RunSQL.noop),
-        row_security.guard("homes_home", column="id"),
+        row_security.guard("homes_home", column="id", old=row_security.IS_DESK),
         row_security.guard("homes_homeaddress", allowed="xfra_addressed_homes"),
         row_security.guard("homes_membership"),
         row_security.guard("homes_battery"),
@@ -21,4 +21,21 @@ class Migration(migrations.Migration):
         row_security.guard("homes_inventoryevent", column="node_id", allowed="xfra_visible_nodes"),
         row_security.guard("homes_workorder", column="node_id", allowed="xfra_visible_nodes"),
         row_security.guard("homes_nodecredential", column="node_id", allowed="xfra_visible_nodes"),
+        row_security.guard_rows(
+            "homes_party", f"{row_security.IS_DESK} OR id IN (SELECT xfra_named_parties())", old=row_security.IS_DESK
+        ),
+        # Shown to all: signing in finds a person by e-mail before anybody is known.
+        row_security.guard_rows(
+            "homes_user",
+            "true",
+            old=row_security.ITSELF_OR_SIGNING_IN,
+            new=row_security.ITSELF_OR_SIGNING_IN,
+        ),
+        row_security.guard_rows("homes_user_groups", row_security.IS_SYSTEM),
+        row_security.guard_rows("homes_user_user_permissions", row_security.IS_SYSTEM),
+        row_security.guard_rows(
+            "homes_operatorrole", f"{row_security.IS_SYSTEM} OR user_id = (SELECT xfra_user_id())"
+        ),
+        # As parameters None: a % in a function's body is its own.
+        *[migrations.RunSQL([(sql, None)], migrations.RunSQL.noop) for sql in rules.STATEMENTS],
     ]

@@ -1,4 +1,4 @@
-"""A node's bearer tokens: `xfn_<id>_<secret>`, stored hashed, several valid at once, revocable."""
+"""A node's bearer tokens: `xfn_<id>_<secret>`, stored hashed, revocable, two valid at once so that one can follow."""
 
 from __future__ import annotations
 
@@ -51,7 +51,10 @@ class NodeCredential(models.Model):
 
     @classmethod
     def issue(cls, node: Node) -> tuple[NodeCredential, str]:
-        """A new credential and its token. The token is shown once and cannot be recovered."""
+        """A new credential and its token, which is shown once and cannot be recovered.
+
+        The database refuses a third live one (IntegrityError; see homes.rules).
+        """
         secret = secrets.token_urlsafe(_SECRET_BYTES)
         credential = cls.objects.create(node=node, secret_sha256=hash_secret(secret))
         return credential, f"{PREFIX}_{credential.pk}_{secret}"
@@ -60,5 +63,5 @@ class NodeCredential(models.Model):
         return hmac.compare_digest(bytes(self.secret_sha256), hash_secret(secret))
 
     def revoke(self) -> None:
-        """Takes effect at the door within its token cache's seconds; telling twice changes nothing."""
+        """For good. Takes effect at the door within its token cache's seconds; telling twice changes nothing."""
         NodeCredential.objects.filter(pk=self.pk, revoked_at__isnull=True).update(revoked_at=timezone.now())

@@ -34,6 +34,12 @@ class UserManager(BaseUserManager["User"]):
         user.save()
         return user
 
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> User:
+        """For Django's own command of that name: an administrator. Django's flag of superusers opens nothing here."""
+        user = self.create_user(email, password, **fields)
+        OperatorRole.objects.create(user=user, role=OperatorRole.Role.ADMIN)
+        return user
+
 
 class User(AbstractBaseUser, PermissionsMixin):
     """Somebody who can sign in, by e-mail."""

@@ -100,7 +100,8 @@ def test_withdrawn_membership_and_closed_account_take_effect_at_once(cast: Cast)
     with acting_as_system():
         Membership.objects.filter(user=cast.people["member"]).delete()
     assert app.call("get", f"/api/v1/homes/{cast.home.pk}").status_code == 404
-    User.objects.filter(pk=cast.people["member"].pk).update(is_active=False)
+    with acting_as_system():
+        User.objects.filter(pk=cast.people["member"].pk).update(is_active=False)
     assert app.call("get", "/api/v1/me").status_code == 401
 
 

@@ -54,7 +54,7 @@ def test_from_readings_to_an_issued_statement(cast: Cast, clerk: Client) -> None
     with acting_as_system():
         issued = Statement.objects.get()
         kinds = list(DeskAction.objects.order_by("pk").values_list("kind", "by__user__email"))
-    assert issued.number and issued.issued_by == cast.people["billing"].party
+    assert issued.number and issued.issued_by_id == cast.people["billing"].party_id
     assert kinds == [(kind, "billing@cast.example") for kind in ("close_begun", "approved", "issued")]
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import signal
 import time
+from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.figures import Figures
 from tests.integration.bench import Bench, family_of
-from tests.stack import Stack, StackFactory, assert_all_gone
+from tests.stack import Stack, StackFactory, assert_all_gone, wait_for
 
 pytestmark = pytest.mark.stack
 
@@ -29,6 +30,22 @@ def test_ctrl_c_leaves_no_process_and_a_second_start_keeps_the_data(bench: Bench
     with pytest.raises(AssertionError, match="a node of that name exists"):
         bench.manage("provision_node", "--count", "1", "--json", str(file))
     assert bench.stack.is_ready()
+
+
+def test_a_first_start_that_is_interrupted_is_begun_again_by_the_next(tmp_path: Path) -> None:
+    seeds = ("--no-simulator", "--seed-homes", "2", "--seed-days", "1")
+    first = Stack(*seeds, data_dir=tmp_path)
+    said = tmp_path / "log" / "seed.log"
+    wait_for(lambda: said.exists() and "history" in said.read_text(), 120, "people, and a part of their history")
+    first.stop(signal.SIGINT)
+    assert not (tmp_path / "demo.json").exists()
+    second = Stack(*seeds, data_dir=tmp_path)
+    try:
+        second.wait_started()
+        assert "demo homes (again, since the last time was interrupted)" in second.output
+        assert len(second.demo["nodes"]) == 2
+    finally:
+        second.stop()
 
 
 def test_a_taken_port_is_a_clear_error(bench: Bench) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,12 +42,19 @@ class Options:
         return self.data_dir / "demo.json"
 
     @property
+    def half_a_demo(self) -> Path:
+        """A file that is there while the database holds half a demo and nothing else."""
+        return self.data_dir / "demo.half"
+
+    @property
     def simulator_state(self) -> Path:
         """Where the simulated fleet's registers stand: the seed leaves them here, the simulator goes on from them."""
         return self.data_dir / "simulator"
 
 
 def make_plan(options: Options) -> Plan:
+    """Called under the data folder's lock, before anything of it runs."""
+    begins_again = _discard_half_a_demo(options)
     state = State(options.data_dir / "state.json")
     env = _environment(options, state)
     if options.servers_only:
@@ -55,13 +63,32 @@ def make_plan(options: Options) -> Plan:
         data_dir=options.data_dir,
         env=env,
         servers=_servers(options, state),
-        steps=_steps(options),
+        steps=_steps(options, begins_again),
         processes=_processes(options),
         ready_url=f"{options.url}/readyz",
         crash_limit=options.crash_limit,
         cwd=ROOT,
         announce=lambda: _announcement(options),
     )
+
+
+def _brings_postgres() -> bool:
+    """Whether the database is the stack's own, and not one that the environment names."""
+    return "DATABASE_URL" not in os.environ
+
+
+def _postgres_folder(options: Options) -> Path:
+    return options.data_dir / "postgres"
+
+
+def _discard_half_a_demo(options: Options) -> bool:
+    """Whoever interrupts the first start finds a new one the next time, and not for ever a demo without its history."""
+    if not options.half_a_demo.exists() or not _brings_postgres():
+        return False
+    if _postgres_folder(options).exists():
+        shutil.rmtree(_postgres_folder(options))
+    options.half_a_demo.unlink()
+    return True
 
 
 def _environment(options: Options, state: State) -> dict[str, str]:
@@ -88,9 +115,9 @@ def _shards() -> str:
 def _servers(options: Options, state: State) -> list[Server]:
     """The embedded servers, less those that the environment replaces. Postgres first: it is the last to stop."""
     servers: list[Server] = []
-    if "DATABASE_URL" not in os.environ:
+    if _brings_postgres():
         log = options.data_dir / "log" / "postgres.log"
-        servers.append(Postgres(options.data_dir / "postgres", log, state, options.durable))
+        servers.append(Postgres(_postgres_folder(options), log, state, options.durable))
     if "REDIS_URL" not in os.environ:
         log = options.data_dir / "log" / "redis.log"
         servers.append(Redis(options.data_dir / "redis", log, state, options.durable))
@@ -101,13 +128,15 @@ def _manage(*arguments: str) -> list[str]:
     return [sys.executable, str(ROOT / "manage.py"), *arguments]
 
 
-def _steps(options: Options) -> list[Step]:
+def _steps(options: Options, begins_again: bool) -> list[Step]:
     steps = [Step("migrate", "bringing the database and static files up to date", _manage("migrate_all"))]
     if options.seed:
         seed = _manage("seed_demo", "--json", str(options.demo_file), "--url", options.url)
         seed += ["--homes", str(options.seed_homes), "--days", str(options.seed_days)]
         seed += ["--state", str(options.simulator_state)]
-        steps.append(Step("seed", f"seeding {options.seed_homes} demo homes (the first time takes a while)", seed))
+        seed += ["--half", str(options.half_a_demo)] if _brings_postgres() else []
+        why = "again, since the last time was interrupted" if begins_again else "the first time takes a while"
+        steps.append(Step("seed", f"seeding {options.seed_homes} demo homes ({why})", seed))
     return steps
 
 

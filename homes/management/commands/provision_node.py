@@ -58,7 +58,8 @@ class Command(BaseCommand):
         except ValidationError as error:
             raise CommandError("; ".join(error.messages)) from error
         except IntegrityError as error:
-            raise CommandError(f"a node of that name exists: {error}") from error
+            said = f"a node of that name exists (for another token: manage.py node_token HOSTNAME --issue): {error}"
+            raise CommandError(said) from error
         except DataError as error:
             raise CommandError(f"a name is too long: {error}") from error
         except OSError as error:

@@ -1,4 +1,4 @@
-"""A demo to look at: simulated homes with 35 days of history, and people to sign in as. Idempotent."""
+"""A demo to look at: simulated homes with 35 days of history, and people to sign in as. Idempotent once it finished."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from xfra_portal import demo
+from xfra_portal.local.files import write_json, write_private
 
 
 class Command(BaseCommand):
@@ -24,6 +25,8 @@ class Command(BaseCommand):
         parser.add_argument("--days", type=float, default=35)
         parser.add_argument("--seed", type=int, default=1)
         parser.add_argument("--state", type=Path, help="leave the simulator's state here")
+        half = "this file is there while the database holds half a demo and nothing else"
+        parser.add_argument("--half", type=Path, help=half)
 
     def handle(self, *args: Any, **options: Any) -> None:
         if settings.PROFILE == "production":
@@ -32,20 +35,33 @@ class Command(BaseCommand):
         if demo.exists():
             self._refresh(target, options["url"])
             return
+        half: Path | None = options["half"]
+        if half and not demo.anybody():
+            write_private(half, "")
+        target.unlink(missing_ok=True)
+        seeded = self._seed(options)
+        write_json(target, {"url": options["url"], **seeded.as_json()})  # last: with it the demo is finished
+        if half:
+            half.unlink(missing_ok=True)
+
+    def _seed(self, options: dict[str, Any]) -> demo.Seeded:
         began = time.monotonic()
         seeded = demo.seed_people_and_homes(options["homes"], options["seed"])
-        target.write_text(json.dumps({"url": options["url"], **seeded.as_json()}, indent=1))
-        target.chmod(0o600)
         for share in demo.seed_history(seeded, options["days"], options["seed"], options["state"]):
-            self.stdout.write(f"  history {share:4.0%}  ({time.monotonic() - began:.0f} s)")
-            self.stdout.flush()
+            self._tell(f"history {share:4.0%}", began)
         for done in demo.seed_billing(seeded, options["seed"]):
-            self.stdout.write(f"  billing: {done}  ({time.monotonic() - began:.0f} s)")
-            self.stdout.flush()
+            self._tell(f"billing: {done}", began)
+        return seeded
+
+    def _tell(self, done: str, began: float) -> None:
+        self.stdout.write(f"  {done}  ({time.monotonic() - began:.0f} s)")
+        self.stdout.flush()
 
     def _refresh(self, target: Path, url: str) -> None:
-        """The address may have changed; the rest was written when the homes were made."""
+        """The address may have changed; the rest was written when the demo was finished."""
         if not target.exists():
-            raise CommandError(f"the demo exists but {target} with its tokens is gone; start over with `make clean`")
-        known = json.loads(target.read_text())
-        target.write_text(json.dumps({**known, "url": url}, indent=1))
+            raise CommandError(
+                f"the demo was interrupted while it was made, or {target} with its tokens is gone; start over with"
+                " `make clean`, or with an empty database"
+            )
+        write_json(target, {**json.loads(target.read_text(encoding="utf-8")), "url": url})
