@@ -19,7 +19,7 @@ from django.utils import timezone
 from psycopg_pool import PoolTimeout
 from redis import RedisError
 
-from telemetry import ingest, live, partitions, register_marks, rollups, room, sealing, states
+from telemetry import ingest, live, partitions, register_marks, registry, rollups, room, sealing, states
 from telemetry.stream import Drain, connect
 
 logger = logging.getLogger("telemetry.tasks")
@@ -121,7 +121,8 @@ def _in_background(work: Callable[[], object]) -> None:
 
 @shared_task(name="telemetry.tasks.keep_partitions")
 def keep_partitions() -> None:
-    """Make partitions ahead and drop expired ones, and the marks of what billing has long read."""
+    """Make partitions ahead and drop expired ones, what they were about, and the marks of what billing has long read."""
     partitions.ensure_partitions()
     partitions.drop_expired()
+    registry.drop_unheard()
     register_marks.forget(timezone.now() - timedelta(days=register_marks.KEPT_DAYS))
