@@ -293,14 +293,8 @@ def _look_up_others(node_id: int, digests: list[bytes]) -> None:
     long_ago = datetime.now(UTC) - timedelta(seconds=_SEEN_SECONDS)
     found = {(node_id, bytes(digest)): (pk, seen_at < long_ago) for digest, pk, seen_at in known}
     old = [pk for pk, is_old in found.values() if is_old]
-    marked = (
-        copying.fetch(
-            "UPDATE telemetry_otherseries SET seen_at = now() WHERE id = ANY(%s::bigint[]) RETURNING id",
-            [copying.ints(old)],
-        )
-        if old
-        else []
-    )
+    mark = "UPDATE telemetry_otherseries SET seen_at = now() WHERE id = ANY(%s::bigint[]) RETURNING id"
+    marked = copying.fetch(mark, [copying.ints(old)]) if old else []
     there = {pk for (pk,) in marked}
     _others.update((key, pk) for key, (pk, is_old) in found.items() if not is_old or pk in there)
 

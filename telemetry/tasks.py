@@ -121,7 +121,7 @@ def _in_background(work: Callable[[], object]) -> None:
 
 @shared_task(name="telemetry.tasks.keep_partitions")
 def keep_partitions() -> None:
-    """Make partitions ahead and drop expired ones, what they were about, and the marks of what billing has long read."""
+    """Make partitions ahead, drop expired ones and what they were about, and marks of what billing has long read."""
     partitions.ensure_partitions()
     partitions.drop_expired()
     registry.drop_unheard()
