@@ -7,19 +7,30 @@ credential is a move, which somebody will want to know about.
 from __future__ import annotations
 
 import hashlib
+import logging
+import time
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import orjson
+import redis
+from django.conf import settings
 
 from homes.models import Gpu, InventoryEvent
-from telemetry import copying
+from telemetry import copying, refusals
 from telemetry.batch import OTHER, Batch, GpuSubject, Layout, OtherSubject
 from telemetry.catalogue import Kind
 from telemetry.models import Circuit, OtherSeries
+from telemetry.models.series import MAX_OTHER_SERIES
+from telemetry.refusals import Reason
+from telemetry.stream import connect
+from telemetry.tables import OTHER_TABLE
+
+logger = logging.getLogger("telemetry.registry")
 
 Ints = npt.NDArray[np.int64]
 
@@ -30,12 +41,22 @@ _gpus: dict[tuple[int, str], int] = {}
 _circuits: dict[tuple[int, str], int] = {}
 _others: dict[tuple[int, bytes], int] = {}
 _layouts: dict[tuple[int, Layout], Ints] = {}
+_full: dict[int, float] = {}
+"""Nodes whose other series are as many as may be, and until when nobody looks again, in monotonic seconds."""
+_FULL_SECONDS: Final = 60.0
+_OTHERS_SECONDS: Final = 6 * 3600.0
+"""So long ids of other series are remembered: less than an unheard one is kept, or samples would be of nothing."""
+_UNHEARD_SECONDS: Final = 24 * 3600
+_SEEN_SECONDS: Final = 3600
+_others_since = [time.monotonic()]
 _CACHE_LIMIT: Final = 500_000
 _LAYOUT_LIMIT: Final = 20_000
 
 
 def subject_ids(batch: Batch) -> Ints:
     """The database id of the subject of each series of a batch's layout; 0 for the node itself. Registers what is new.
+
+    0 too for a series outside the catalogue that finds no room within the node's bound: nothing of it is stored.
 
     Call within the transaction that stores the samples. Raises IndexError for a layout that does not fit itself.
     """
@@ -49,6 +70,10 @@ def meet(batches: Sequence[Batch]) -> None:
 
     A fleet's first scrapes bring thousands, and so does, to a worker that has just started, everybody's next one.
     """
+    if time.monotonic() - _others_since[0] > _OTHERS_SECONDS:
+        _others.clear()
+        _layouts.clear()
+        _others_since[0] = time.monotonic()
     strange = [one for one in batches if len(one) and (one.node_id, one.layout) not in _layouts]
     gpus: dict[str, tuple[Batch, GpuSubject]] = {}
     for batch in strange:
@@ -85,7 +110,8 @@ def _resolve(batch: Batch) -> Ints:
     for kind, known in by_kind.items():
         mine = layout.kinds == kind
         ids[mine] = np.array(known, np.int64)[layout.subjects[mine]]
-    if all((node_id, gpu.uuid) in _gpus for gpu in layout.gpus):  # else one of them is another node's for now
+    # Else one of them is another node's for now, or finds room later.
+    if all((node_id, gpu.uuid) in _gpus for gpu in layout.gpus) and 0 not in by_kind[OTHER]:
         if len(_layouts) >= _LAYOUT_LIMIT:
             _layouts.clear()
         _layouts[node_id, layout] = ids
@@ -94,7 +120,7 @@ def _resolve(batch: Batch) -> Ints:
 
 def forget() -> None:
     """Empty the caches: after a rolled-back transaction their ids may not exist."""
-    for cache in (_gpus, _circuits, _others, _layouts):
+    for cache in (_gpus, _circuits, _others, _layouts, _full):
         cache.clear()
 
 
@@ -217,15 +243,42 @@ def _other_ids(node_id: int, series: Sequence[OtherSubject]) -> list[int]:
     _limit(_others)
     keys = [(node_id, _digest(one)) for one in series]
     unknown = {key[1]: one for key, one in zip(keys, series, strict=True) if key not in _others}
-    if unknown:
+    if unknown and time.monotonic() >= _full.get(node_id, 0.0):
         _look_up_others(node_id, list(unknown))
         new = {digest: one for digest, one in unknown.items() if (node_id, digest) not in _others}
-        OtherSeries.objects.bulk_create(
-            [OtherSeries(node_id=node_id, digest=d, name=one.name, labels=one.labels) for d, one in new.items()],
-            ignore_conflicts=True,
-        )
-        _look_up_others(node_id, list(new))
-    return [_others[key] for key in keys]
+        _register_others(node_id, new)
+    return [_others.get(key, 0) for key in keys]
+
+
+def _register_others(node_id: int, new: Mapping[bytes, OtherSubject]) -> None:
+    """As many as there is room for. Of the rest operators are told, and for a moment nobody looks again."""
+    if not new:
+        return
+    room = max(0, MAX_OTHER_SERIES - OtherSeries.objects.filter(node=node_id).count())
+    taken = dict(islice(new.items(), room))
+    OtherSeries.objects.bulk_create(
+        [OtherSeries(node_id=node_id, digest=d, name=one.name, labels=one.labels) for d, one in taken.items()],
+        ignore_conflicts=True,
+    )
+    _look_up_others(node_id, list(taken))
+    if too_many := len(new) - len(taken):
+        _full[node_id] = time.monotonic() + _FULL_SECONDS
+        logger.warning("node %s: %s series beyond %s are not stored", node_id, too_many, MAX_OTHER_SERIES)
+        try:
+            refusals.tell(connect(), {(node_id, Reason.BUDGET): (1, too_many)})
+        except redis.RedisError as error:
+            logger.warning("refusals cannot be counted: %s", error)
+
+
+def drop_unheard() -> int:
+    """Forget other series of which no sample is kept and that no worker may remember. Returns how many."""
+    before = datetime.now(UTC) - timedelta(hours=settings.RAW_RETENTION_HOURS, seconds=_UNHEARD_SECONDS)
+    gone = copying.fetch(
+        f"DELETE FROM telemetry_otherseries s WHERE seen_at < %s AND NOT EXISTS (SELECT 1 FROM {OTHER_TABLE} o"  # noqa: S608
+        " WHERE o.node_id = s.node_id AND o.series_id = s.id) RETURNING id",
+        [before],
+    )
+    return len(gone)
 
 
 def _digest(series: OtherSubject) -> bytes:
@@ -233,9 +286,17 @@ def _digest(series: OtherSubject) -> bytes:
 
 
 def _look_up_others(node_id: int, digests: list[bytes]) -> None:
-    if digests:
-        found = OtherSeries.objects.filter(node=node_id, digest__in=digests).values_list("digest", "pk")
-        _others.update(((node_id, bytes(digest)), pk) for digest, pk in found)
+    """What was not looked up for an hour is marked; if it has just been dropped, it is not found."""
+    if not digests:
+        return
+    known = OtherSeries.objects.filter(node=node_id, digest__in=digests).values_list("digest", "pk", "seen_at")
+    long_ago = datetime.now(UTC) - timedelta(seconds=_SEEN_SECONDS)
+    found = {(node_id, bytes(digest)): (pk, seen_at < long_ago) for digest, pk, seen_at in known}
+    old = [pk for pk, is_old in found.values() if is_old]
+    mark = "UPDATE telemetry_otherseries SET seen_at = now() WHERE id = ANY(%s::bigint[]) RETURNING id"
+    marked = copying.fetch(mark, [copying.ints(old)]) if old else []
+    there = {pk for (pk,) in marked}
+    _others.update((key, pk) for key, (pk, is_old) in found.items() if not is_old or pk in there)
 
 
 def _limit(cache: dict[tuple[int, str], int] | dict[tuple[int, bytes], int]) -> None:

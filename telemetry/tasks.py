@@ -20,7 +20,7 @@ from kombu.exceptions import KombuError
 from psycopg_pool import PoolTimeout
 from redis import RedisError
 
-from telemetry import ingest, live, partitions, register_marks, rollups, room, sealing, states
+from telemetry import ingest, live, partitions, register_marks, registry, rollups, room, sealing, states
 from telemetry.stream import Drain, connect
 
 logger = logging.getLogger("telemetry.tasks")
@@ -135,8 +135,9 @@ def _in_background(work: Callable[[], object]) -> None:
 
 @shared_task(name="telemetry.tasks.keep_partitions")
 def keep_partitions() -> None:
-    """Make partitions ahead and drop expired ones, the marks of what billing has long read, and states of long ago."""
+    """Make partitions ahead, drop expired ones and what they were about, and what billing and pages no longer read."""
     partitions.ensure_partitions()
     partitions.drop_expired()
+    registry.drop_unheard()
     register_marks.forget(timezone.now() - timedelta(days=register_marks.KEPT_DAYS))
     states.forget(timezone.now() - timedelta(days=states.KEPT_DAYS))

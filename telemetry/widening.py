@@ -106,8 +106,11 @@ def widen(kind: Kind, samples: Samples) -> Rows:
 
 
 def others(samples: Samples) -> Others:
-    """What is outside the catalogue, where NaN is a value."""
+    """What is outside the catalogue, where NaN is a value; a series without an id found no room."""
     series, at_ms, values = _of_kind(OTHER, samples)
+    some = samples.subject_ids[series] != 0
+    if not some.all():
+        series, at_ms, values = series[some], at_ms[some], values[some]
     return samples.node_ids[series], samples.subject_ids[series], at_ms, values
 
 
