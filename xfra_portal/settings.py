@@ -167,6 +167,7 @@ ACCOUNT_LOGOUT_ON_GET = False
 MFA_ADAPTER = "homes.accounts.SealedMFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not IS_PRODUCTION  # http://localhost, which browsers allow too
 MFA_TOTP_ISSUER = "XFRA portal"
 REQUIRE_OPERATOR_MFA = IS_PRODUCTION
 HEADLESS_CLIENTS = ("app",)

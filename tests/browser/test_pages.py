@@ -80,7 +80,7 @@ def test_a_passkey_made_here_signs_in_here(enter: Enter) -> None:
     """The browser has a virtual authenticator, which answers as a phone does. WebAuthn wants a name, not a number."""
     visit = enter()
     visit.url = visit.url.replace("127.0.0.1", "localhost")
-    page = visit.sign_in(HOST).page
+    page = visit.sign_in("host3@example.com").page  # who is asked for it from now on
     session = page.context.new_cdp_session(page)
     session.send("WebAuthn.enable")
     options = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True,
