@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import compress
 from typing import Any
 
@@ -21,9 +22,11 @@ from homes.models import User
 from homes.models.places import SEES_EVERY_HOME
 from telemetry import alarms, attention, reads, roster
 from telemetry.aggregates import Function, combine
+from telemetry.alarms import Alarm
 from telemetry.fleet_groups import NOT_SET
 from telemetry.node_state import State
 from telemetry.payloads import FleetCell
+from telemetry.readings import NodeGlance
 from telemetry.roster import Listed
 from telemetry.views.needs import needs_of
 from telemetry.views.staff import staff_only
@@ -80,7 +83,6 @@ def fleet(request: HttpRequest) -> HttpResponse:
     placed = _filtered(request, everybody)
     nodes, cells = _in_state(request, placed, roster.cells(placed, known))
     items = attention.needs(roster.subjects(everybody, known), now)
-    heard = [glance.heard_at for node in nodes if (glance := known[node.pk]).heard_at]
     groups = _grouped(request, nodes, cells)
     sees_every_home = request.user.operator_role in SEES_EVERY_HOME
     context = {
@@ -89,15 +91,17 @@ def fleet(request: HttpRequest) -> HttpResponse:
         "totals": totals(cells),
         "groups": groups,
         "cells_json": cells_json(groups, _left_out(everybody, placed), _state_of(request)),
-        "alarms": [*alarms.of_judging((glance.status for glance in known.values()), now), *alarms.ringing()]
-        if sees_every_home
-        else [],
+        "alarms": _alarms(known.values(), now) if sees_every_home else [],
         "needs": needs_of(items, {node.pk for node in nodes}, request.GET.get("needs") == "all"),
-        "newest_at": max((at for at in heard if at), default=None),
+        "newest_at": max((at for node in nodes if (at := known[node.pk].heard_at)), default=None),
         **_table(request, cells),
         **_filter_choices(request, everybody),
     }
     return render(request, "telemetry/fleet.html", context)
+
+
+def _alarms(glances: Iterable[NodeGlance], now: datetime) -> list[Alarm]:
+    return [*alarms.of_judging((glance.status for glance in glances), now), *alarms.ringing()]
 
 
 def _state_of(request: HttpRequest) -> str:
