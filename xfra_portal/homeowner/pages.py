@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any
+from typing import Any, cast
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -14,7 +14,8 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from homes.models import Home, Node
+from homes.models import Home, Node, User
+from xfra_portal.homeowner import money
 
 View = Callable[[HttpRequest, uuid.UUID], HttpResponse]
 Gather = Callable[[HttpRequest, Home, Node], Mapping[str, Any]]
@@ -46,7 +47,8 @@ def of_node(place: str) -> Callable[[Gather], View]:
             visible = Home.objects.visible_to(request.user).select_related("node", "battery", "internet_line")
             home = get_object_or_404(visible, pk=home_id)
             if not hasattr(home, "node"):
-                return show(request, home, place, "portal/no_node.html", {})
+                shows_money = money.shows_money(cast(User, request.user), home)
+                return show(request, home, place, "portal/no_node.html", {"shows_money": shows_money})
             return show(request, home, place, f"portal/{place}.html", gather(request, home, home.node))
 
         return view
