@@ -25,7 +25,7 @@ DROP FUNCTION telemetry_bound_other_series();
 
 
 class Migration(migrations.Migration):
-    dependencies = [("telemetry", "0003_register_marks")]
+    dependencies = [("telemetry", "0005_rolling_tries")]
 
     operations = [
         migrations.AddField(
