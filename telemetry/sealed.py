@@ -123,7 +123,8 @@ def _to_column(column: Column, body: bytes, count: int) -> Floats:
     numbers = _to_numbers(body, count)
     if digits == _BITS:
         return numbers.astype(f"<u{dtype.itemsize}").view(dtype).astype(np.float64)
-    return _scaled(numbers.view(np.int64).astype(np.float64), -digits).astype(dtype).astype(np.float64)
+    with np.errstate(over="ignore"):  # only a damaged body holds what is too large
+        return _scaled(numbers.view(np.int64).astype(np.float64), -digits).astype(dtype).astype(np.float64)
 
 
 def _dtype(column: Column) -> np.dtype[np.floating]:

@@ -80,6 +80,11 @@ def test_every_value_comes_back_to_the_bit(given_rows: tuple[Kind, RawRows]) -> 
     ]
 
 
+def test_a_damaged_column_may_be_too_large_for_a_float() -> None:
+    body = b"\x81\x00\x05(\xb5/\xfd \x0fy\x00\x00\x00\x00\x94\x00\x00\xe5\x80@\x93\x7f\x80\xe2\x00\x00\x01"
+    assert np.isinf(sealed._to_column(COLUMNS[Kind.CIRCUIT][0], body, 3)).any()
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=60), st.integers(0, 400), st.integers(0, 255))
 def test_what_is_not_a_body_is_refused_or_read_but_never_crashes(noise: bytes, at: int, byte: int) -> None:
