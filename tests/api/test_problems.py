@@ -104,6 +104,17 @@ def test_a_host_that_is_not_ours(cast: Cast) -> None:
     _is_problem(cast.client("anonymous").get("/api/v1/me", headers={"Host": "evil.example"}), 400)
 
 
+def test_a_body_that_is_too_large_says_so(cast: Cast, settings: Any) -> None:
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
+    answer = cast.client("billing").post(
+        f"/api/v1/homes/{cast.home.pk}/green-button",
+        b"x" * 1001,
+        content_type="text/csv",
+        headers={"Idempotency-Key": "too-large-a-file"},
+    )
+    assert "1000 bytes" in _is_problem(answer, 413)["detail"]
+
+
 def test_a_wrong_address_is_a_problem_for_any_method(cast: Cast) -> None:
     client = Client(HTTP_HOST="localhost", enforce_csrf_checks=True)
     client.force_login(cast.people["owner"], backend=BACKEND)

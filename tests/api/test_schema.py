@@ -69,7 +69,7 @@ def test_every_write_is_described_and_takes_a_key() -> None:
     for path, operation in _writes().items():
         assert "Idempotency-Key" in [found["name"] for found in operation["parameters"] if found["required"]], path
         assert operation["responses"]["201"]["content"]["application/json"]["examples"], path
-        for status in ("400", "401", "403", "404", "409", "415", "422", "429", "503"):
+        for status in ("400", "401", "403", "404", "409", "413", "415", "422", "429", "503"):
             assert "application/problem+json" in operation["responses"][status]["content"], (path, status)
 
 

@@ -103,6 +103,7 @@ def operation(
 _OF_WRITES = (
     (403, "Seen, but not yours to change; or a browser session without its CSRF token."),
     (409, "A request under this key is still at work, or something is in the way; `detail` says what."),
+    (413, "The body is too large."),
     (415, "A body of another media type than those that are taken."),
     (422, "The key was used for another request."),
 )

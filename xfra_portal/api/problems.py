@@ -6,7 +6,8 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, Final
 
-from django.core.exceptions import PermissionDenied
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
@@ -78,8 +79,10 @@ def not_found(request: HttpRequest, path: str = "") -> JsonResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """handler400: what Django refuses before any view is asked, such as a host that is not ours."""
+    """handler400: what Django refuses by itself, such as a host that is not ours or a body that is too large."""
     if not request.path.startswith("/api/"):
         return defaults.bad_request(request, exception)
     body = problem(400, "This request cannot be understood; check its host and its headers.")
-    return JsonResponse(body, status=400, content_type=MEDIA_TYPE)
+    if isinstance(exception, RequestDataTooBig):
+        body = problem(413, f"The body is larger than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes: send less at once.")
+    return JsonResponse(body, status=body["status"], content_type=MEDIA_TYPE)
