@@ -101,14 +101,14 @@ CREATE TABLE telemetry_dirty (
 );
 """
 
-ROLLING_SQL: Final = "CREATE TABLE telemetry_rolling (LIKE telemetry_dirty INCLUDING ALL);"
-"""Marks that somebody is recomputing: apart from the marks, so that writers never wait for a recomputation."""
-
-ROLLING_TRIES_SQL: Final = "ALTER TABLE telemetry_rolling ADD COLUMN tries smallint NOT NULL DEFAULT 0;"
-"""How often a recomputation failed or ended with its worker: so that it waits longer each time, and rings."""
+ROLLING_SQL: Final = """
+CREATE TABLE telemetry_rolling (LIKE telemetry_dirty INCLUDING ALL, tries smallint NOT NULL DEFAULT 0);
+"""
+"""Marks that somebody is recomputing: apart from the marks, so that writers never wait for a recomputation. `tries` is
+how often that failed or ended with its worker: so that it waits longer each time, and rings."""
 
 DROP_PARTITION_SQL: Final = """
-CREATE OR REPLACE FUNCTION telemetry_drop_partitions(parent text, before timestamptz) RETURNS integer
+CREATE FUNCTION telemetry_drop_partitions(parent text, before timestamptz) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE expired text;
 BEGIN
