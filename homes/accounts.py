@@ -40,7 +40,8 @@ class AccountAdapter(DefaultAccountAdapter):
         """Staff without a second factor proves with a mailed code that the mailbox is theirs: else whoever knows the
         password could set up a factor before they do."""
         user = login.user
-        owes = isinstance(user, User) and user.owes_second_factor and not user.has_second_factor
+        with acting_as(user.pk):  # who is not signed in yet, and a role is shown to oneself alone
+            owes = isinstance(user, User) and user.owes_second_factor and not user.has_second_factor
         return owes or bool(super().is_login_by_code_required(login))
 
     def clean_password(self, password: str, user: User | None = None) -> str:
@@ -103,7 +104,9 @@ def _end_sessions_of_new_staff(instance: OperatorRole, created: bool, **kwargs: 
 
 
 def _end_other_sessions_of_staff(request: HttpRequest, user: User, **kwargs: Any) -> None:
-    if OperatorRole.objects.filter(user=user).exists():
+    with acting_as(user.pk):  # a role is shown to oneself alone, and this may run after the request
+        is_staff = OperatorRole.objects.filter(user=user).exists()
+    if is_staff:
         _end_sessions(user, request.session.session_key)
 
 

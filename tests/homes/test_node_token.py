@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from threading import Thread
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 
 from homes.access import acting_as_system
 from homes.models import NodeCredential
 from homes.models.credentials import parse_token
-from tests.cast import Cast, build, needs_database
+from tests.cast import Cast, needs_database
 
 pytestmark = needs_database
 
@@ -92,24 +91,3 @@ def test_a_token_of_another_node_is_not_revoked(cast: Cast) -> None:
 def test_mistakes_are_explained(cast: Cast, args: tuple[str, ...], said: str) -> None:
     with pytest.raises(CommandError, match=said):
         node_token(*args)
-
-
-@pytest.mark.django_db(databases=["default", "owner"], transaction=True)
-def test_two_who_issue_at_once_do_not_make_three() -> None:
-    cast, refused = build(), []
-
-    def issue() -> None:
-        try:
-            with acting_as_system(), transaction.atomic():
-                NodeCredential.issue(cast.node)
-        except IntegrityError as error:
-            refused.append(error)
-        finally:
-            connection.close()
-
-    threads = [Thread(target=issue) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(live(cast)) == 2 and len(refused) == 3

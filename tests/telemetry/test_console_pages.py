@@ -14,11 +14,19 @@ from django.utils import timezone
 from homes.access import acting_as_system
 from homes.models import Gpu, Home, InventoryEvent, Node, WorkOrder
 from homes.provisioning import Plan, provision
+from telemetry import room
 from telemetry.models import NodeStatusRow
+from telemetry.stream import connect
 from tests.api.heard import tell
 from tests.cast import Cast, needs_database
 
-pytestmark = needs_database
+pytestmark = [needs_database, pytest.mark.usefixtures("watched")]
+
+
+@pytest.fixture
+def watched() -> None:
+    """Somebody has looked at disk and memory: else the list begins with that."""
+    room.watch(connect())
 
 
 def hear(node: Node, at: datetime, **own: float) -> None:

@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from homes.models import Node, NodeCredential
-from telemetry import alarms, refusals
+from telemetry import alarms, refusals, room
 from telemetry.attention import Severity
 from telemetry.door import RemoteWriteDoor
 from telemetry.otlp_door import OtlpDoor
@@ -145,6 +145,7 @@ def test_without_redis_the_sender_is_told_all_the_same(make_node: MakeNode, sett
 @pytest.mark.usefixtures("system")
 def test_what_goes_on_now_rings(make_node: MakeNode, ingest_redis: redis.Redis) -> None:
     nodes = [make_node()[0] for _ in range(5)]
+    room.watch(ingest_redis)
     assert alarms.ringing() == []
     refusals.tell(ingest_redis, {(node.pk, Reason.FUTURE): (1, 320) for node in nodes})
     refusals.tell(ingest_redis, {(nodes[0].pk, Reason.RATE): (1, 0), (nodes[1].pk, Reason.NOT_KEPT): (1, 7)})
@@ -161,6 +162,7 @@ def test_what_is_over_is_silent_and_then_forgotten(node: Node, ingest_redis: red
     (name,) = ingest_redis.zrange(refusals._KEY, 0, -1)
     assert 0 < ingest_redis.ttl(refusals._key(node.pk, Reason.FUTURE)) <= refusals.KEPT_SECONDS
     ingest_redis.zadd(refusals._KEY, {name: time.time() - refusals.LATELY_SECONDS - 1})
+    room.watch(ingest_redis)
     assert alarms.ringing() == []
     assert counted(node) == {"future": (1, 320)}
     ingest_redis.zadd(refusals._KEY, {name: time.time() - refusals.KEPT_SECONDS - 1})

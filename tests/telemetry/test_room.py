@@ -328,6 +328,7 @@ def test_a_redis_that_would_forget_rings_and_one_that_keeps_does_not(
     small_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(alarms, "_client", lambda: small_redis)
+    room.watch(small_redis)
     assert ["on disk" in alarm.sentence for alarm in alarms.ringing()] == [True]
     small_redis.config_set("appendonly", "yes")
     small_redis.config_set("maxmemory-policy", "allkeys-lru")

@@ -12,14 +12,12 @@ from rest_framework.request import Request
 from telemetry import reads
 from telemetry.models import OtherSeries
 from telemetry.payloads import iso
-from xfra_portal.api import queries, serializers
+from xfra_portal.api import pagination, queries, serializers
 from xfra_portal.api.base import Response, View, operation, period_parameters
-from xfra_portal.api.pagination import CursorPagination
 
 _FILTERS: Final = [
     OpenApiParameter("name", str, description="Exactly this name."),
-    OpenApiParameter("cursor", str, description="From the link to the next page."),
-    OpenApiParameter("page_size", int, description="At most 200."),
+    *pagination.PARAMETERS,
 ]
 
 
@@ -36,7 +34,7 @@ class OtherSeriesList(View):
         known = OtherSeries.objects.filter(node=node).order_by("pk")
         if name := request.query_params.get("name"):
             known = known.filter(name=name.replace("\x00", "\N{REPLACEMENT CHARACTER}")[:256])
-        pages = CursorPagination()
+        pages = pagination.CursorPagination()
         found = pages.paginate_queryset(known, request, self) or []
         heard = reads.other_heard(node.pk, [one.pk for one in found])
         rows = [
