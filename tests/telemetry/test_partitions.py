@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import psycopg
 import pytest
-from django.db import Error, connection, connections, transaction
+from django.db import Error, connection, transaction
 
 from homes.access import acting_as_system
 from telemetry import partitions
@@ -107,31 +106,6 @@ def test_at_the_least_retention_postgres_says_what_time_it_is(settings: Any, mon
     before = bounds("telemetry_gpu_sample")
     assert all(end > NOW - 2 * DAY - 60 for _, end in before)
     assert before[0][0] <= NOW - 2 * DAY
-
-
-@pytest.fixture
-def other() -> Iterator[psycopg.Connection]:
-    """Somebody else, as the owner, in a transaction of their own."""
-    owner = connections["owner"].settings_dict
-    found = {"host": owner["HOST"], "port": owner["PORT"], "user": owner["USER"], "password": owner["PASSWORD"]}
-    with psycopg.connect(**found, dbname=connection.settings_dict["NAME"]) as made:
-        yield made
-        made.rollback()
-
-
-def test_a_table_that_is_in_use_keeps_its_own_and_nobody_waits(
-    other: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(partitions, "TRIES_TO_DROP", 3)
-    other.execute("SELECT 1 FROM telemetry_circuit_sample LIMIT 1")
-    for table in ("telemetry_circuit_sample", "telemetry_gpu_sample"):
-        partitions.ensure_range(table, NOW - 10 * DAY, NOW - 10 * DAY)
-    assert partitions.drop_expired(NOW, ["telemetry_circuit_sample", "telemetry_gpu_sample"]) == 1
-    assert "telemetry_circuit_sample is in use" in caplog.text
-    assert bounds("telemetry_circuit_sample")[0][0] < NOW - 9 * DAY
-    assert not bounds("telemetry_gpu_sample")
-    other.rollback()
-    assert partitions.drop_expired(NOW, ["telemetry_circuit_sample"]) == 1
 
 
 def test_retention_by_table() -> None:
