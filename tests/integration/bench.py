@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from telemetry.tables import OTHER_TABLE, SAMPLE_TABLES
@@ -86,13 +87,15 @@ def family_of(pid: int) -> list[int]:
 
 
 def freeze(pids: list[int]) -> None:
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+    """The first ones first: whoever could start another has to be among them."""
+    _signal(pids, signal.SIGSTOP)
 
 
 def thaw(pids: list[int]) -> None:
+    _signal(pids, signal.SIGCONT)
+
+
+def _signal(pids: list[int], number: int) -> None:
     for pid in pids:
-        try:
-            os.kill(pid, signal.SIGCONT)
-        except ProcessLookupError:
-            continue
+        with suppress(ProcessLookupError):  # some come and go
+            os.kill(pid, number)

@@ -40,8 +40,8 @@ def sender(bench: Bench) -> Iterator[Sender]:
 
 @contextmanager
 def _frozen(pids: list[int]) -> Iterator[None]:
-    freeze(pids)
     try:
+        freeze(pids)
         yield
     finally:
         thaw(pids)
