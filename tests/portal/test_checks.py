@@ -17,7 +17,7 @@ def _found(settings: Any, url: str, sender: str) -> list[str | None]:
     return [message.id for message in mail_goes_out()]
 
 
-@pytest.mark.parametrize("url", ["consolemail://", "dummymail://", "memorymail://", "filemail:///tmp/mail"])
+@pytest.mark.parametrize("url", ["consolemail://", "dummymail://", "memorymail://", "filemail:///var/spool/portal"])
 def test_mail_that_goes_nowhere_is_an_error(settings: Any, url: str) -> None:
     assert _found(settings, url, "portal@portal.example") == ["xfra.E007"]
 

@@ -12,13 +12,12 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 from django.db import Error, IntegrityError, connection
-from django.test.utils import CaptureQueriesContext
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from homes.access import acting_as_system
 from homes.models import Gpu, InventoryEvent, Node
-from telemetry import latest, reads, registry, rollups, states, storage
+from telemetry import latest, reads, rollups, states, storage
 from telemetry.batch import Batch
 from telemetry.catalogue import COLUMNS, Kind
 from telemetry.stream import shard_of
@@ -47,6 +46,11 @@ def owner(node: Node) -> str:
 
 def own(node: Node) -> latest.State:
     return latest.read([node.pk])[node.pk, Kind.NODE, 0]
+
+
+def events(node: Node) -> list[tuple[str, str]]:
+    found = InventoryEvent.objects.filter(node=node).order_by("id")
+    return [(event.kind, event.gpu_uuid.rsplit("-", 1)[1]) for event in found]
 
 
 def scrape(node: Node, at: int = AT) -> list[object]:
@@ -282,90 +286,6 @@ def test_labels_decide_nothing_about_whose_data_it_is(node: Node, make_node: Mak
 
 
 # Inventory
-
-
-def events(node: Node) -> list[tuple[str, str]]:
-    found = InventoryEvent.objects.filter(node=node).order_by("id")
-    return [(event.kind, event.gpu_uuid.rsplit("-", 1)[1]) for event in found]
-
-
-def powers(node: Node, slots: range | list[int], second: int, of: Node | None = None) -> None:
-    write(batch(node.pk, *(gpu(slot, WATTS, [(AT + second * 1000, 500.0)], owner(of or node)) for slot in slots)))
-    states.judge([node.pk], now=datetime.fromtimestamp(AT / 1000 + second + 1, UTC))
-
-
-def test_a_gpu_that_goes_missing_and_comes_back(node: Node) -> None:
-    powers(node, range(16), 0)
-    powers(node, range(16), 5)
-    assert events(node) == [("new", f"{slot:02d}") for slot in range(16)]
-    assert [g.slot for g in Gpu.objects.filter(node=node).order_by("slot")] == list(range(16))
-    fifteen = [slot for slot in range(16) if slot != 3]
-    powers(node, fifteen, 65)  # exactly 60 s after the last sign of life: not yet
-    assert len(events(node)) == 16
-    for second in (66, 71, 76):
-        powers(node, fifteen, second)
-    assert events(node)[16:] == [("gone", "03")]
-    gone = Gpu.objects.get(node=node, slot=3)
-    assert gone.gone_at == datetime.fromtimestamp(AT / 1000 + 5, UTC)
-    for second in (81, 86):
-        powers(node, range(16), second)
-    assert events(node)[16:] == [("gone", "03"), ("back", "03")]
-    gone.refresh_from_db()
-    assert gone.gone_at is None
-
-
-def test_a_node_that_is_silent_as_a_whole_loses_no_gpu(node: Node) -> None:
-    powers(node, range(16), 0)
-    states.judge([node.pk], now=datetime.fromtimestamp(AT / 1000 + 4000, UTC))
-    write(batch(node.pk, series("xfra_sound_decibels", [(AT + 500_000, 40.0)])))
-    states.judge([node.pk], now=datetime.fromtimestamp(AT / 1000 + 500, UTC))
-    assert {kind for kind, _ in events(node)} == {"new"}
-
-
-def test_a_gpu_moved_from_another_node(node: Node, make_node: MakeNode) -> None:
-    other, _ = make_node()
-    powers(node, [0, 1], 0)
-    for second in (10, 15):
-        powers(other, [0], second, of=node)
-    assert events(other) == [("moved", "00")]
-    assert InventoryEvent.objects.get(node=other).from_node == node
-    moved = Gpu.objects.get(uuid=f"GPU-{owner(node)}-00")
-    assert moved.node == other
-    # Its former node empties its backlog: samples are kept where they were measured, the GPU stays where it is.
-    powers(node, [0, 1], 5)
-    assert events(other) == [("moved", "00")]
-    assert events(node) == [("new", "00"), ("new", "01")]
-    assert len(stored.cells(Kind.GPU, node.pk)) == 4
-    powers(node, [0, 1], 100)
-    assert events(node)[2:] == [("moved", "00")]
-
-
-@pytest.mark.parametrize("is_known", [True, False])
-def test_a_worker_that_has_just_started_meets_a_fleet_in_a_few_statements(make_node: MakeNode, is_known: bool) -> None:
-    nodes = [make_node()[0] for _ in range(8)]
-    powered = [[gpu(slot, WATTS, [(AT, 500.0)], owner(node)) for slot in range(16)] for node in nodes]
-    circuits = [series("xfra_circuit_power_watts", [(AT, 7.0)], circuit=name) for name in ("oven", "dryer")]
-    batches = [batch(node.pk, *parts, *circuits) for node, parts in zip(nodes, powered, strict=True)]
-    if is_known:
-        write(*batches)
-        registry.forget()
-    with acting_as_system(), CaptureQueriesContext(connection) as asked:
-        registry.meet(batches)
-        assert len(asked) <= (2 if is_known else 10)
-        if is_known:
-            before = len(asked)
-            gather(batches)
-            assert len(asked) == before
-    for node in nodes:
-        assert events(node) == [("new", f"{slot:02d}") for slot in range(16)]
-
-
-def test_a_gpu_by_a_long_name(node: Node) -> None:
-    write(batch(node.pk, series(TEMP, [(AT, 50.0)], UUID="G" * 64, gpu="1", modelName="m" * 300)))
-    assert Gpu.objects.get(node=node).model == "m" * 120
-
-
-# What goes wrong
 
 
 def outside(node: Node) -> Batch:
