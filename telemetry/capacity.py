@@ -48,7 +48,7 @@ class Costs:
     """A sample in a body of remote-write, compressed, as it arrives."""
     forwarded: float = 18.0
     """A sample on its way to an engine."""
-    cpu_seconds_per_million: float = 13.2
+    cpu_seconds_per_million: float = 15.5
     """Doors, workers, Postgres and Redis together, of a fleet in its stride: scrape by scrape, judged and rolled up."""
 
 

@@ -133,10 +133,11 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class StatementContent:
-    """`number`, `issued_at` and `proof` are None for a draft; `agreement` for a reader who may not see it."""
+    """`number`, both of `issued` and `proof` are None for a draft; `agreement` for a reader who may not see it."""
 
     number: int | None
     issued_at: datetime | None
+    issued_on: date | None
     host: str
     home: str
     utility: str
@@ -186,6 +187,7 @@ def content_of(statement: Statement) -> StatementContent:
     return StatementContent(
         number=found.number,
         issued_at=found.issued_at,
+        issued_on=found.issued_on,
         host=_host(found.home),
         home=found.home.name,
         utility=found.home.utility,

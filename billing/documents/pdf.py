@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from datetime import UTC
 from decimal import Decimal
 from functools import cache
 from importlib import resources
@@ -75,7 +74,7 @@ def _letter(letter: str) -> str:
 
 def _statement(content: StatementContent) -> dict[str, Any]:
     number = f"Statement {content.number}" if content.number else "Draft, not issued"
-    issued = sentences.day(content.issued_at.astimezone(UTC).date()) if content.issued_at else ""
+    issued = sentences.day(content.issued_on) if content.issued_on else ""
     return {
         "title": f"Electricity and subsidy, {sentences.days(content.start, content.end)}",
         "keywords": [content.proof.sha256] if content.proof else [],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from datetime import UTC
 from decimal import Decimal
 from typing import Final
 
@@ -82,7 +81,7 @@ def statements_csv(statements: Iterable[Statement]) -> str:
     rows = [
         (
             statement.number,
-            statement.issued_at.astimezone(UTC).date() if statement.issued_at else "",
+            statement.issued_on or "",
             statement.period.start,
             statement.period.end,
             *_dollars(

@@ -57,6 +57,8 @@ class Migration(migrations.Migration):
                 ('home', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='accounts', to='homes.home')),
             ],
             options={
+                'constraints': [models.UniqueConstraint(fields=('code', 'home'), name='account_once', nulls_distinct=False), models.CheckConstraint(condition=models.Q(models.Q(('code__in', ['host_receivable', 'host_payable', 'utility_payable', 'internet_payable']), ('home__isnull', False)), models.Q(('code__in', ['cash', 'in_transit', 'node_electricity', 'home_electricity', 'internet', 'host_credits', 'host_fees']), ('home__isnull', True)), _connector='OR'), name='account_is_a_homes_or_the_operators')],
+
                 'ordering': ['code', 'id'],
             },
         ),
@@ -78,6 +80,8 @@ class Migration(migrations.Migration):
                 ('home', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='agreements', to='homes.home')),
             ],
             options={
+                'constraints': [models.UniqueConstraint(fields=('home', 'version'), name='agreement_version_once'), django.contrib.postgres.constraints.ExclusionConstraint(expressions=[('home', '='), ('span', '&&')], name='one_agreement_a_day'), models.CheckConstraint(condition=models.Q(('span__isempty', True), ('span__startswith__isnull', False), _connector='OR'), name='agreement_begins'), models.CheckConstraint(condition=models.Q(('internet_payer__in', ['host', 'operator']), ('utility_payer__in', ['host', 'operator'])), name='agreement_payers_known'), models.CheckConstraint(condition=models.Q(models.Q(('credit_per_kwh__isnull', True), ('fee_cents__isnull', True), ('settlement', 'hold_harmless')), models.Q(('credit_per_kwh__isnull', True), ('fee_cents__isnull', False), ('settlement', 'flat_host_fee')), models.Q(('credit_per_kwh__gte', 0), ('fee_cents__isnull', True), ('settlement', 'credit_per_kwh')), _connector='OR'), name='agreement_settles_one_way')],
+
                 'ordering': ['home', 'version'],
             },
         ),
@@ -94,6 +98,8 @@ class Migration(migrations.Migration):
                 ('home', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='billing_periods', to='homes.home')),
             ],
             options={
+                'constraints': [models.UniqueConstraint(fields=('home', 'start'), name='billing_period_once'), models.CheckConstraint(condition=models.Q(('end__gt', models.F('start'))), name='billing_period_has_days'), django.contrib.postgres.constraints.ExclusionConstraint(expressions=[('home', '='), (models.Func(models.F('start'), models.F('end'), function='daterange', output_field=django.contrib.postgres.fields.ranges.DateRangeField()), '&&')], name='one_billing_period_a_day')],
+
                 'ordering': ['home', 'start'],
             },
         ),
@@ -124,6 +130,9 @@ class Migration(migrations.Migration):
                 ('home', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='homes.home')),
             ],
             options={
+                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('kind', ''), _negated=True), models.Q(('what', ''), _negated=True)), name='desk_action_says_what')],
+                'indexes': [models.Index(fields=['home', '-id'], name='desk_action_of_home')],
+
                 'ordering': ['-id'],
             },
         ),
@@ -143,6 +152,9 @@ class Migration(migrations.Migration):
                 ('recorded_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
             options={
+                'constraints': [models.CheckConstraint(condition=models.Q(('channel__in', ['site_import', 'site_export', 'node', 'battery_in', 'battery_out', 'solar'])), name='device_epoch_channel_known'), models.CheckConstraint(condition=models.Q(('modulus_wh', None), ('modulus_wh__gt', 0), _connector='OR'), name='device_epoch_modulus_counts'), models.CheckConstraint(condition=models.Q(models.Q(('closing_joules', None), ('opening_joules', None)), models.Q(('closing_joules__gte', 0), ('opening_joules__gte', 0)), _connector='OR'), name='device_epoch_both_words')],
+                'indexes': [models.Index(fields=['home', 'channel', 'started_at'], name='device_epoch_order')],
+
                 'ordering': ['home', 'channel', 'started_at', 'id'],
             },
         ),
@@ -155,6 +167,10 @@ class Migration(migrations.Migration):
                 ('noted_at', models.DateTimeField()),
                 ('home', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='homes.home')),
             ],
+            options={
+                'constraints': [models.UniqueConstraint(fields=('home', 'on'), name='due_day_once')],
+                'indexes': [models.Index(fields=['ended_at'], name='due_day_order')],
+            },
         ),
         migrations.CreateModel(
             name='KeyedRequest',
@@ -168,6 +184,9 @@ class Migration(migrations.Migration):
                 ('answer', models.JSONField(null=True)),
                 ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
+            options={
+                'constraints': [models.UniqueConstraint(fields=('user', 'key'), name='keyed_request_once'), models.CheckConstraint(condition=models.Q(models.Q(('finished_at__isnull', True), ('status__isnull', True)), models.Q(('finished_at__isnull', False), ('status__isnull', False)), _connector='OR'), name='keyed_request_answered_when_finished')],
+            },
         ),
         migrations.CreateModel(
             name='Notice',
@@ -184,6 +203,8 @@ class Migration(migrations.Migration):
                 ('home', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='notices', to='homes.home')),
             ],
             options={
+                'indexes': [models.Index(condition=models.Q(('sent_at__isnull', True)), fields=['id'], name='notice_unsent')],
+
                 'ordering': ['id'],
             },
         ),
@@ -206,6 +227,8 @@ class Migration(migrations.Migration):
                 ('host', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='payouts', to='homes.party')),
             ],
             options={
+                'constraints': [models.UniqueConstraint(condition=models.Q(('state__in', ['created', 'sent'])), fields=('host',), name='one_payout_in_flight'), models.CheckConstraint(condition=models.Q(('cents__gte', 1)), name='payout_pays'), models.CheckConstraint(condition=models.Q(('state__in', ['created', 'sent', 'paid', 'failed', 'returned'])), name='payout_state_known')],
+
                 'ordering': ['-created_at', '-id'],
             },
         ),
@@ -224,6 +247,8 @@ class Migration(migrations.Migration):
                 ('payout', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='billing.payout')),
             ],
             options={
+                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('kind', 'reversal'), ('reverses__isnull', False)), models.Q(models.Q(('kind', 'reversal'), _negated=True), ('reverses__isnull', True)), _connector='OR'), name='entry_reverses_if_reversal')],
+
                 'verbose_name_plural': 'entries',
                 'ordering': ['at', 'id'],
             },
@@ -237,6 +262,8 @@ class Migration(migrations.Migration):
                 ('entry', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='postings', to='billing.entry')),
             ],
             options={
+                'constraints': [models.CheckConstraint(condition=models.Q(('cents', 0), _negated=True), name='posting_moves_something')],
+
                 'ordering': ['entry', 'id'],
             },
         ),
@@ -263,6 +290,8 @@ class Migration(migrations.Migration):
                 ('period', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='runs', to='billing.billingperiod')),
             ],
             options={
+                'constraints': [models.UniqueConstraint(fields=('period', 'input_sha256'), name='rating_run_once')],
+
                 'ordering': ['id'],
             },
         ),
@@ -279,6 +308,10 @@ class Migration(migrations.Migration):
                 ('erased_at', models.DateTimeField(blank=True, null=True)),
                 ('home', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='raw_messages', to='homes.home')),
             ],
+            options={
+                'constraints': [models.CheckConstraint(condition=models.Q(('source__in', ['panel', 'utility'])), name='raw_message_source_known'), models.CheckConstraint(condition=models.Q(('body__isnull', False), ('erased_at__isnull', False), _connector='XOR'), name='raw_message_or_erased')],
+                'indexes': [models.Index(fields=['home', 'on', '-id'], name='raw_message_of_day')],
+            },
         ),
         migrations.CreateModel(
             name='Quarantine',
@@ -299,6 +332,10 @@ class Migration(migrations.Migration):
                 ('resolved_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('message', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='quarantines', to='billing.rawmessage')),
             ],
+            options={
+                'constraints': [models.UniqueConstraint(condition=models.Q(('state', 'open')), fields=('home', 'channel', 'source', 'started_at', 'ended_at', 'problem', 'wh'), name='quarantine_asked_once'), models.CheckConstraint(condition=models.Q(('channel__in', ['site_import', 'site_export', 'node', 'battery_in', 'battery_out', 'solar'])), name='quarantine_channel_known'), models.CheckConstraint(condition=models.Q(('source__in', ['panel', 'utility'])), name='quarantine_source_known'), models.CheckConstraint(condition=models.Q(('state__in', ['open', 'accepted', 'discarded'])), name='quarantine_state_known'), models.CheckConstraint(condition=models.Q(('ended_at__gt', models.F('started_at'))), name='quarantine_has_length'), models.CheckConstraint(condition=models.Q(models.Q(('reason', ''), ('resolved_at', None), ('resolved_by', None), ('state', 'open')), models.Q(models.Q(('state', 'open'), _negated=True), ('resolved_at__isnull', False), models.Q(('reason', ''), _negated=True)), _connector='OR'), name='quarantine_resolved_with_a_reason')],
+                'indexes': [models.Index(fields=['home', 'started_at'], name='quarantine_of_home')],
+            },
         ),
         migrations.CreateModel(
             name='Reading',
@@ -315,6 +352,8 @@ class Migration(migrations.Migration):
                 ('message', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='readings', to='billing.rawmessage')),
             ],
             options={
+                'constraints': [models.UniqueConstraint(fields=('home', 'channel', 'source', 'on', 'version'), name='reading_version_once'), models.CheckConstraint(condition=models.Q(('channel__in', ['site_import', 'site_export', 'node', 'battery_in', 'battery_out', 'solar'])), name='reading_channel_known'), models.CheckConstraint(condition=models.Q(('source__in', ['panel', 'utility'])), name='reading_source_known')],
+
                 'ordering': ['home', 'channel', 'source', 'on', 'version'],
             },
         ),
@@ -338,6 +377,8 @@ class Migration(migrations.Migration):
                 ('run', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='segments', to='billing.ratingrun')),
             ],
             options={
+                'constraints': [models.UniqueConstraint(fields=('run', 'side', 'ordinal'), name='segment_once')],
+
                 'ordering': ['run', 'side', 'ordinal'],
             },
         ),
@@ -365,6 +406,8 @@ class Migration(migrations.Migration):
                 ('run', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='statements', to='billing.ratingrun')),
             ],
             options={
+                'constraints': [models.UniqueConstraint(condition=models.Q(('revises__isnull', True)), fields=('period',), name='one_statement_a_period'), models.CheckConstraint(condition=models.Q(models.Q(('issued_at__isnull', True), ('number__isnull', True), ('state', 'draft')), models.Q(('issued_at__isnull', False), ('number__isnull', False), ('state', 'issued')), _connector='OR'), name='statement_numbered_when_issued'), models.CheckConstraint(condition=models.Q(('you_pay_cents', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('bill_with_cents'), '+', models.F('internet_cents')), '-', models.F('we_pay_cents')))), name='statement_bills_are_paid'), models.CheckConstraint(condition=models.Q(('saved_cents', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('bill_without_cents'), '+', models.F('internet_cents')), '-', models.F('you_pay_cents')))), name='statement_saving_adds_up'), models.CheckConstraint(condition=models.Q(('revises__isnull', True), models.Q(('why', ''), _negated=True), _connector='OR'), name='revision_says_why')],
+
                 'ordering': ['-period__start', '-id'],
             },
         ),
@@ -390,6 +433,9 @@ class Migration(migrations.Migration):
                 ('statement', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='close_items', to='billing.statement')),
             ],
             options={
+                'constraints': [models.UniqueConstraint(fields=('close', 'home', 'start'), name='close_item_once'), models.CheckConstraint(condition=models.Q(models.Q(('stage', 'held'), _negated=True), models.Q(('problem', ''), _negated=True), _connector='OR'), name='held_says_why')],
+                'indexes': [models.Index(fields=['close', 'stage', 'id'], name='billing_clo_close_i_169528_idx')],
+
                 'ordering': ['close', 'id'],
             },
         ),
@@ -406,6 +452,8 @@ class Migration(migrations.Migration):
                 ('statement', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='chain_link', to='billing.statement')),
             ],
             options={
+                'constraints': [models.UniqueConstraint(fields=('home', 'position'), name='chain_position_once')],
+
                 'ordering': ['home', 'position'],
             },
         ),
@@ -434,6 +482,8 @@ class Migration(migrations.Migration):
                 ('statement', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='lines', to='billing.statement')),
             ],
             options={
+                'constraints': [models.UniqueConstraint(fields=('statement', 'ordinal'), name='statement_line_once')],
+
                 'ordering': ['statement', 'ordinal'],
             },
         ),
@@ -452,6 +502,9 @@ class Migration(migrations.Migration):
                 ('statement', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='questions', to='billing.statement')),
             ],
             options={
+                'constraints': [models.CheckConstraint(condition=models.Q(('text', ''), _negated=True), name='question_asks_something'), models.CheckConstraint(condition=models.Q(models.Q(('answer', ''), ('answered_at__isnull', True), ('answered_by__isnull', True)), models.Q(models.Q(('answer', ''), _negated=True), ('answered_at__isnull', False)), _connector='OR'), name='question_answered_whole')],
+                'indexes': [models.Index(condition=models.Q(('answered_at__isnull', True)), fields=['id'], name='question_open')],
+
                 'ordering': ['-id'],
             },
         ),
@@ -479,6 +532,8 @@ class Migration(migrations.Migration):
                 ('tariff', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='assignments', to='billing.tariff')),
             ],
             options={
+                'constraints': [django.contrib.postgres.constraints.ExclusionConstraint(expressions=[('home', '='), ('span', '&&')], name='one_tariff_a_day'), models.CheckConstraint(condition=models.Q(('span__isempty', True), ('span__startswith__isnull', False), _connector='OR'), name='tariff_assignment_begins')],
+
                 'ordering': ['home', 'span'],
             },
         ),
@@ -497,6 +552,8 @@ class Migration(migrations.Migration):
                 ('tariff', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='versions', to='billing.tariff')),
             ],
             options={
+                'constraints': [models.UniqueConstraint(fields=('tariff', 'version'), name='tariff_version_once'), models.CheckConstraint(condition=models.Q(('version__gte', 1)), name='tariff_version_positive'), models.CheckConstraint(condition=models.Q(('sha256__regex', '^[0-9a-f]{64}$')), name='tariff_version_hashed')],
+
                 'ordering': ['tariff', 'version'],
             },
         ),
@@ -528,6 +585,8 @@ class Migration(migrations.Migration):
                 ('home', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='utility_bills', to='homes.home')),
             ],
             options={
+                'constraints': [models.UniqueConstraint(fields=('home', 'number'), name='utility_bill_once'), models.CheckConstraint(condition=models.Q(('end__gt', models.F('start'))), name='utility_bill_has_days')],
+
                 'ordering': ['-start', '-id'],
             },
         ),
@@ -547,6 +606,8 @@ class Migration(migrations.Migration):
                 ('bill', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='reconciliations', to='billing.utilitybill')),
             ],
             options={
+                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('verdict', 'explained'), _negated=True), models.Q(('note', ''), _negated=True), _connector='OR'), name='explanation_is_given'), models.CheckConstraint(condition=models.Q(models.Q(('verdict', 'agrees'), _negated=True), ('billed_cents', models.F('computed_cents')), _connector='OR'), name='agreement_is_exact')],
+
                 'ordering': ['-made_at', '-id'],
             },
         ),
@@ -554,257 +615,5 @@ class Migration(migrations.Migration):
             model_name='entry',
             name='utility_bill',
             field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='billing.utilitybill'),
-        ),
-        migrations.AddConstraint(
-            model_name='account',
-            constraint=models.UniqueConstraint(fields=('code', 'home'), name='account_once', nulls_distinct=False),
-        ),
-        migrations.AddConstraint(
-            model_name='account',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('code__in', ['host_receivable', 'host_payable', 'utility_payable', 'internet_payable']), ('home__isnull', False)), models.Q(('code__in', ['cash', 'in_transit', 'node_electricity', 'home_electricity', 'internet', 'host_credits', 'host_fees']), ('home__isnull', True)), _connector='OR'), name='account_is_a_homes_or_the_operators'),
-        ),
-        migrations.AddConstraint(
-            model_name='agreement',
-            constraint=models.UniqueConstraint(fields=('home', 'version'), name='agreement_version_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='agreement',
-            constraint=django.contrib.postgres.constraints.ExclusionConstraint(expressions=[('home', '='), ('span', '&&')], name='one_agreement_a_day'),
-        ),
-        migrations.AddConstraint(
-            model_name='agreement',
-            constraint=models.CheckConstraint(condition=models.Q(('span__isempty', True), ('span__startswith__isnull', False), _connector='OR'), name='agreement_begins'),
-        ),
-        migrations.AddConstraint(
-            model_name='agreement',
-            constraint=models.CheckConstraint(condition=models.Q(('internet_payer__in', ['host', 'operator']), ('utility_payer__in', ['host', 'operator'])), name='agreement_payers_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='agreement',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('credit_per_kwh__isnull', True), ('fee_cents__isnull', True), ('settlement', 'hold_harmless')), models.Q(('credit_per_kwh__isnull', True), ('fee_cents__isnull', False), ('settlement', 'flat_host_fee')), models.Q(('credit_per_kwh__gte', 0), ('fee_cents__isnull', True), ('settlement', 'credit_per_kwh')), _connector='OR'), name='agreement_settles_one_way'),
-        ),
-        migrations.AddConstraint(
-            model_name='billingperiod',
-            constraint=models.UniqueConstraint(fields=('home', 'start'), name='billing_period_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='billingperiod',
-            constraint=models.CheckConstraint(condition=models.Q(('end__gt', models.F('start'))), name='billing_period_has_days'),
-        ),
-        migrations.AddConstraint(
-            model_name='billingperiod',
-            constraint=django.contrib.postgres.constraints.ExclusionConstraint(expressions=[('home', '='), (models.Func(models.F('start'), models.F('end'), function='daterange', output_field=django.contrib.postgres.fields.ranges.DateRangeField()), '&&')], name='one_billing_period_a_day'),
-        ),
-        migrations.AddIndex(
-            model_name='deskaction',
-            index=models.Index(fields=['home', '-id'], name='desk_action_of_home'),
-        ),
-        migrations.AddConstraint(
-            model_name='deskaction',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind', ''), _negated=True), models.Q(('what', ''), _negated=True)), name='desk_action_says_what'),
-        ),
-        migrations.AddIndex(
-            model_name='deviceepoch',
-            index=models.Index(fields=['home', 'channel', 'started_at'], name='device_epoch_order'),
-        ),
-        migrations.AddConstraint(
-            model_name='deviceepoch',
-            constraint=models.CheckConstraint(condition=models.Q(('channel__in', ['site_import', 'site_export', 'node', 'battery_in', 'battery_out', 'solar'])), name='device_epoch_channel_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='deviceepoch',
-            constraint=models.CheckConstraint(condition=models.Q(('modulus_wh', None), ('modulus_wh__gt', 0), _connector='OR'), name='device_epoch_modulus_counts'),
-        ),
-        migrations.AddConstraint(
-            model_name='deviceepoch',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('closing_joules', None), ('opening_joules', None)), models.Q(('closing_joules__gte', 0), ('opening_joules__gte', 0)), _connector='OR'), name='device_epoch_both_words'),
-        ),
-        migrations.AddIndex(
-            model_name='dueday',
-            index=models.Index(fields=['ended_at'], name='due_day_order'),
-        ),
-        migrations.AddConstraint(
-            model_name='dueday',
-            constraint=models.UniqueConstraint(fields=('home', 'on'), name='due_day_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='keyedrequest',
-            constraint=models.UniqueConstraint(fields=('user', 'key'), name='keyed_request_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='keyedrequest',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('finished_at__isnull', True), ('status__isnull', True)), models.Q(('finished_at__isnull', False), ('status__isnull', False)), _connector='OR'), name='keyed_request_answered_when_finished'),
-        ),
-        migrations.AddIndex(
-            model_name='notice',
-            index=models.Index(condition=models.Q(('sent_at__isnull', True)), fields=['id'], name='notice_unsent'),
-        ),
-        migrations.AddConstraint(
-            model_name='payout',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['created', 'sent'])), fields=('host',), name='one_payout_in_flight'),
-        ),
-        migrations.AddConstraint(
-            model_name='payout',
-            constraint=models.CheckConstraint(condition=models.Q(('cents__gte', 1)), name='payout_pays'),
-        ),
-        migrations.AddConstraint(
-            model_name='payout',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['created', 'sent', 'paid', 'failed', 'returned'])), name='payout_state_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='posting',
-            constraint=models.CheckConstraint(condition=models.Q(('cents', 0), _negated=True), name='posting_moves_something'),
-        ),
-        migrations.AddConstraint(
-            model_name='ratingrun',
-            constraint=models.UniqueConstraint(fields=('period', 'input_sha256'), name='rating_run_once'),
-        ),
-        migrations.AddIndex(
-            model_name='rawmessage',
-            index=models.Index(fields=['home', 'on', '-id'], name='raw_message_of_day'),
-        ),
-        migrations.AddConstraint(
-            model_name='rawmessage',
-            constraint=models.CheckConstraint(condition=models.Q(('source__in', ['panel', 'utility'])), name='raw_message_source_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='rawmessage',
-            constraint=models.CheckConstraint(condition=models.Q(('body__isnull', False), ('erased_at__isnull', False), _connector='XOR'), name='raw_message_or_erased'),
-        ),
-        migrations.AddIndex(
-            model_name='quarantine',
-            index=models.Index(fields=['home', 'started_at'], name='quarantine_of_home'),
-        ),
-        migrations.AddConstraint(
-            model_name='quarantine',
-            constraint=models.UniqueConstraint(condition=models.Q(('state', 'open')), fields=('home', 'channel', 'source', 'started_at', 'ended_at', 'problem', 'wh'), name='quarantine_asked_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='quarantine',
-            constraint=models.CheckConstraint(condition=models.Q(('channel__in', ['site_import', 'site_export', 'node', 'battery_in', 'battery_out', 'solar'])), name='quarantine_channel_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='quarantine',
-            constraint=models.CheckConstraint(condition=models.Q(('source__in', ['panel', 'utility'])), name='quarantine_source_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='quarantine',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['open', 'accepted', 'discarded'])), name='quarantine_state_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='quarantine',
-            constraint=models.CheckConstraint(condition=models.Q(('ended_at__gt', models.F('started_at'))), name='quarantine_has_length'),
-        ),
-        migrations.AddConstraint(
-            model_name='quarantine',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('reason', ''), ('resolved_at', None), ('resolved_by', None), ('state', 'open')), models.Q(models.Q(('state', 'open'), _negated=True), ('resolved_at__isnull', False), models.Q(('reason', ''), _negated=True)), _connector='OR'), name='quarantine_resolved_with_a_reason'),
-        ),
-        migrations.AddConstraint(
-            model_name='reading',
-            constraint=models.UniqueConstraint(fields=('home', 'channel', 'source', 'on', 'version'), name='reading_version_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='reading',
-            constraint=models.CheckConstraint(condition=models.Q(('channel__in', ['site_import', 'site_export', 'node', 'battery_in', 'battery_out', 'solar'])), name='reading_channel_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='reading',
-            constraint=models.CheckConstraint(condition=models.Q(('source__in', ['panel', 'utility'])), name='reading_source_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='segment',
-            constraint=models.UniqueConstraint(fields=('run', 'side', 'ordinal'), name='segment_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='statement',
-            constraint=models.UniqueConstraint(condition=models.Q(('revises__isnull', True)), fields=('period',), name='one_statement_a_period'),
-        ),
-        migrations.AddConstraint(
-            model_name='statement',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('issued_at__isnull', True), ('number__isnull', True), ('state', 'draft')), models.Q(('issued_at__isnull', False), ('number__isnull', False), ('state', 'issued')), _connector='OR'), name='statement_numbered_when_issued'),
-        ),
-        migrations.AddConstraint(
-            model_name='statement',
-            constraint=models.CheckConstraint(condition=models.Q(('you_pay_cents', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('bill_with_cents'), '+', models.F('internet_cents')), '-', models.F('we_pay_cents')))), name='statement_bills_are_paid'),
-        ),
-        migrations.AddConstraint(
-            model_name='statement',
-            constraint=models.CheckConstraint(condition=models.Q(('saved_cents', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('bill_without_cents'), '+', models.F('internet_cents')), '-', models.F('you_pay_cents')))), name='statement_saving_adds_up'),
-        ),
-        migrations.AddConstraint(
-            model_name='statement',
-            constraint=models.CheckConstraint(condition=models.Q(('revises__isnull', True), models.Q(('why', ''), _negated=True), _connector='OR'), name='revision_says_why'),
-        ),
-        migrations.AddIndex(
-            model_name='closeitem',
-            index=models.Index(fields=['close', 'stage', 'id'], name='billing_clo_close_i_169528_idx'),
-        ),
-        migrations.AddConstraint(
-            model_name='closeitem',
-            constraint=models.UniqueConstraint(fields=('close', 'home', 'start'), name='close_item_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='closeitem',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('stage', 'held'), _negated=True), models.Q(('problem', ''), _negated=True), _connector='OR'), name='held_says_why'),
-        ),
-        migrations.AddConstraint(
-            model_name='chainlink',
-            constraint=models.UniqueConstraint(fields=('home', 'position'), name='chain_position_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='statementline',
-            constraint=models.UniqueConstraint(fields=('statement', 'ordinal'), name='statement_line_once'),
-        ),
-        migrations.AddIndex(
-            model_name='statementquestion',
-            index=models.Index(condition=models.Q(('answered_at__isnull', True)), fields=['id'], name='question_open'),
-        ),
-        migrations.AddConstraint(
-            model_name='statementquestion',
-            constraint=models.CheckConstraint(condition=models.Q(('text', ''), _negated=True), name='question_asks_something'),
-        ),
-        migrations.AddConstraint(
-            model_name='statementquestion',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('answer', ''), ('answered_at__isnull', True), ('answered_by__isnull', True)), models.Q(models.Q(('answer', ''), _negated=True), ('answered_at__isnull', False)), _connector='OR'), name='question_answered_whole'),
-        ),
-        migrations.AddConstraint(
-            model_name='tariffassignment',
-            constraint=django.contrib.postgres.constraints.ExclusionConstraint(expressions=[('home', '='), ('span', '&&')], name='one_tariff_a_day'),
-        ),
-        migrations.AddConstraint(
-            model_name='tariffassignment',
-            constraint=models.CheckConstraint(condition=models.Q(('span__isempty', True), ('span__startswith__isnull', False), _connector='OR'), name='tariff_assignment_begins'),
-        ),
-        migrations.AddConstraint(
-            model_name='tariffversion',
-            constraint=models.UniqueConstraint(fields=('tariff', 'version'), name='tariff_version_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='tariffversion',
-            constraint=models.CheckConstraint(condition=models.Q(('version__gte', 1)), name='tariff_version_positive'),
-        ),
-        migrations.AddConstraint(
-            model_name='tariffversion',
-            constraint=models.CheckConstraint(condition=models.Q(('sha256__regex', '^[0-9a-f]{64}$')), name='tariff_version_hashed'),
-        ),
-        migrations.AddConstraint(
-            model_name='utilitybill',
-            constraint=models.UniqueConstraint(fields=('home', 'number'), name='utility_bill_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='utilitybill',
-            constraint=models.CheckConstraint(condition=models.Q(('end__gt', models.F('start'))), name='utility_bill_has_days'),
-        ),
-        migrations.AddConstraint(
-            model_name='reconciliation',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('verdict', 'explained'), _negated=True), models.Q(('note', ''), _negated=True), _connector='OR'), name='explanation_is_given'),
-        ),
-        migrations.AddConstraint(
-            model_name='reconciliation',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('verdict', 'agrees'), _negated=True), ('billed_cents', models.F('computed_cents')), _connector='OR'), name='agreement_is_exact'),
-        ),
-        migrations.AddConstraint(
-            model_name='entry',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind', 'reversal'), ('reverses__isnull', False)), models.Q(models.Q(('kind', 'reversal'), _negated=True), ('reverses__isnull', True)), _connector='OR'), name='entry_reverses_if_reversal'),
         ),
     ]

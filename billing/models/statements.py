@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING, Any, ClassVar, Self
+from zoneinfo import ZoneInfo
 
 from django.contrib.auth.models import AnonymousUser
 from django.db import models
@@ -97,6 +99,11 @@ class Statement(models.Model):
     def node_cents(self) -> int:
         """What the node added to the utility's bill."""
         return self.bill_with_cents - self.bill_without_cents
+
+    @property
+    def issued_on(self) -> date | None:
+        """The day of issue where the home is, which every page and paper names."""
+        return self.issued_at.astimezone(ZoneInfo(self.period.zone)).date() if self.issued_at else None
 
 
 class Section(models.TextChoices):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import redis
 from django.conf import settings
+from django.core.cache import cache
 from django.db import connections
 from django.db.backends.base.creation import TEST_DATABASE_PREFIX
 from django.test.utils import setup_databases, teardown_databases
@@ -16,7 +17,7 @@ from django.test.utils import setup_databases, teardown_databases
 from homes.access import acting_as_system
 from homes.models import Node
 from homes.provisioning import Plan, provision
-from telemetry import partitions, registry
+from telemetry import consumers, partitions, registry, watchers
 from telemetry.stream import DEAD_LETTERS
 from tests.cast import cast
 
@@ -77,9 +78,30 @@ def node(make_node: MakeNode) -> Node:
 
 
 @pytest.fixture
+def known(make_node: MakeNode) -> tuple[int, str]:
+    """Its id and its token."""
+    node, token = make_node()
+    return node.pk, token
+
+
+@pytest.fixture
 def ingest_redis() -> Iterator[redis.Redis]:
     """The stream's Redis, with no stream in it."""
     with redis.Redis.from_url(settings.INGEST_REDIS_URL) as client:
         for key in [*client.keys("xfra:ingest:*"), DEAD_LETTERS]:
             client.delete(key)
         yield client
+
+
+@pytest.fixture
+def one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Channels closes the connection around each piece of work, which would end the transaction that the cast is in."""
+    monkeypatch.setattr("channels.db.close_old_connections", lambda: None)
+    cache.clear()  # sign-ins are counted
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything that is counted in seconds, in tenths of them."""
+    monkeypatch.setattr(consumers, "SECONDS_BETWEEN_FRAMES", 0.1)
+    monkeypatch.setattr(watchers, "SECONDS_BETWEEN_CHECKS", 0.3)

@@ -94,7 +94,7 @@ def said(**options: Any) -> str:
 
 def test_the_command_says_it(settings: Any) -> None:
     text = said(other=290)
-    for part in ("1,000 nodes of 710 + 290 other series every 5 s", "200,000 /s", "cores        4:", "50.4 Mbit/s"):
+    for part in ("1,000 nodes of 710 + 290 other series every 5 s", "200,000 /s", "cores        5:", "50.4 Mbit/s"):
         assert part in text
     raw = next(line for line in text.splitlines() if line.startswith("raw "))
     assert raw.split() == ["raw", "5", "s", "5", "h", "2,556,000,000", "10.0", "23.8", "GiB"]

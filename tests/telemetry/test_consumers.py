@@ -8,21 +8,15 @@ from functools import partial
 from typing import Any
 
 import pytest
-from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from channels.layers import get_channel_layer
 from django.conf import settings
-from django.contrib.sessions.backends.db import SessionStore
-from django.contrib.sessions.models import Session
-from django.core.cache import cache
 from django.db import OperationalError
-from django.test import Client
-from django.utils import timezone
 
 from homes.access import acting_as_system
-from homes.models import Membership, NodeCredential, User, WorkOrder
-from telemetry import consumers, live, reads, watchers
-from telemetry.consumers import NOT_FOUND, NOT_SIGNED_IN, TRY_LATER, WITHDRAWN
-from tests.cast import ANONYMOUS, PASSWORD, Cast, needs_database
+from homes.models import NodeCredential
+from telemetry import consumers, live, reads
+from telemetry.consumers import NOT_FOUND, NOT_SIGNED_IN, TRY_LATER
+from tests.cast import ANONYMOUS, Cast, needs_database
 from tests.telemetry.sockets import (
     FLEET,
     ORIGIN,
@@ -37,21 +31,7 @@ from tests.telemetry.sockets import (
 )
 from xfra_portal.asgi import application
 
-pytestmark = needs_database
-
-
-@pytest.fixture(autouse=True)
-def _one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Channels closes the connection around each piece of work, which would end the transaction that the cast is in."""
-    monkeypatch.setattr("channels.db.close_old_connections", lambda: None)
-    cache.clear()  # sign-ins are counted
-
-
-@pytest.fixture
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything that is counted in seconds, in tenths of them."""
-    monkeypatch.setattr(consumers, "SECONDS_BETWEEN_FRAMES", 0.1)
-    monkeypatch.setattr(watchers, "SECONDS_BETWEEN_CHECKS", 0.3)
+pytestmark = [needs_database, pytest.mark.usefixtures("one_transaction")]
 
 
 def test_a_snapshot_and_then_what_is_new(cast: Cast, soon: None) -> None:
@@ -151,115 +131,6 @@ def test_who_may_not_watch(cast: Cast, path: Callable[[Cast], str], person: str,
     assert run(knock) == code
 
 
-def _leave(cast: Cast) -> None:
-    Membership.objects.filter(home=cast.home, user=cast.people["viewer"]).delete()
-
-
-def _deactivate(cast: Cast) -> None:
-    User.objects.filter(pk=cast.people["viewer"].pk).update(is_active=False)
-
-
-def _sign_out(cast: Cast) -> None:
-    Session.objects.all().delete()
-
-
-def _close_order(cast: Cast) -> None:
-    WorkOrder.objects.filter(technician=cast.people["technician"]).update(closed_at=timezone.now())
-
-
-def _dismiss(cast: Cast) -> None:
-    cast.people["operator"].staff_role.delete()
-
-
-def _reset_password(cast: Cast) -> None:
-    """Away from any browser of theirs, as with a link by mail: no session is deleted, none is good any more."""
-    cast.people["viewer"].set_password("another-horse-battery")
-    cast.people["viewer"].save(update_fields=["password"])
-
-
-def _lapse(cast: Cast) -> None:
-    Session.objects.update(expire_date=timezone.now())
-
-
-WITHDRAWALS = [
-    (home_path, "viewer", _reset_password),
-    (home_path, "viewer", _lapse),
-    (home_path, "viewer", _leave),
-    (home_path, "viewer", _deactivate),
-    (home_path, "viewer", _sign_out),
-    (node_path, "technician", _close_order),
-    (node_path, "operator", _dismiss),
-    (lambda cast: FLEET, "operator", _dismiss),
-]
-
-
-@pytest.mark.parametrize(("path", "person", "withdraw"), WITHDRAWALS)
-def test_what_is_withdrawn_ends_the_socket(
-    cast: Cast, soon: None, path: Callable[[Cast], str], person: str, withdraw: Callable[[Cast], None]
-) -> None:
-    session = session_of(cast, person)
-
-    async def watch() -> int:
-        socket = Socket(path(cast), session)
-        await socket.open()
-        await socket.frame()
-        assert await socket.is_quiet(0.4), "a check passes while all is well"
-        await as_system(withdraw, cast)
-        return await socket.end()
-
-    assert run(watch) == WITHDRAWN
-
-
-def test_staff_watches_through_a_session_that_used_a_second_factor_and_no_other(
-    cast: Cast, soon: None, settings: Any
-) -> None:
-    settings.REQUIRE_OPERATOR_MFA = True
-    operator = cast.people["operator"]
-    with acting_as_system():
-        factor = TOTP.activate(operator, generate_totp_secret()).instance
-    with_password, with_factor = session_of(cast, "operator"), session_of(cast, "operator")
-    store = SessionStore(with_factor)
-    store["account_authentication_methods"] = [{"method": "mfa", "at": 0.0, "id": factor.pk, "type": "totp"}]
-    store["account_authentication_methods_user"] = str(operator.pk)
-    store.save()
-
-    async def watch() -> list[int]:
-        refused, socket = Socket(FLEET, with_password), Socket(FLEET, with_factor)
-        await refused.open()
-        await socket.open()
-        await socket.frame()
-        assert await socket.is_quiet(0.5), "a check passes while all is well"
-        await as_system(factor.delete)
-        return [await refused.end(), await socket.end()]
-
-    assert run(watch) == [NOT_FOUND, WITHDRAWN]
-
-
-def test_what_is_withdrawn_is_noticed_within_five_seconds() -> None:
-    assert watchers.SECONDS_BETWEEN_CHECKS * (1 + 1 / watchers.ROUNDS) < 5
-
-
-def test_an_app_of_another_session_keeps_its_socket(cast: Cast, soon: None) -> None:
-    first, second = session_of(cast, "owner"), session_of(cast, "owner")
-    assert first != second
-
-    async def watch() -> None:
-        sockets = [Socket(home_path(cast), session) for session in (first, second)]
-        for socket in sockets:
-            await socket.open()
-            await socket.frame()
-        await as_system(_end_session, first)
-        assert await sockets[0].end() == WITHDRAWN
-        assert await sockets[1].is_quiet(0.5)
-        await sockets[1].close()
-
-    run(watch)
-
-
-def _end_session(key: str) -> None:
-    Session.objects.filter(pk=key).delete()
-
-
 @pytest.mark.parametrize("origin", [b"https://localhost.evil.example", b"null", b"http://localhost:8001"])
 def test_another_sites_page_is_refused_before_anything_is_said(cast: Cast, origin: bytes) -> None:
     session = session_of(cast, "owner")
@@ -268,24 +139,6 @@ def test_another_sites_page_is_refused_before_anything_is_said(cast: Cast, origi
         return await Socket(home_path(cast), session, origin).open()
 
     assert run(knock) is False
-
-
-def test_an_app_brings_a_token_and_leaves_with_it(cast: Cast, soon: None) -> None:
-    client = Client(HTTP_HOST="localhost")
-    login = {"email": "owner@cast.example", "password": PASSWORD}
-    meta = client.post("/_allauth/app/v1/auth/login", login, content_type="application/json").json()["meta"]
-    offers = ["xfra.v1", f"bearer.{meta['access_token']}"]
-
-    async def watch() -> int:
-        socket = Socket(home_path(cast), None, None, offers)
-        assert await socket.open()
-        assert socket.protocol == "xfra.v1", "never the token"
-        assert (await socket.frame())["home"] == str(cast.home.pk)
-        assert await socket.is_quiet(0.5)
-        await as_system(_sign_out, cast)
-        return await socket.end()
-
-    assert run(watch) == WITHDRAWN
 
 
 @pytest.mark.parametrize("token", ["", "x", "bearer.x", "eyJhbGciOiJub25lIn0.e30."])
@@ -400,27 +253,3 @@ def test_nothing_is_made_for_groups_that_nobody_watches(cast: Cast, monkeypatch:
         monkeypatch.setattr(reads, name, lambda ids: list(ids) and pytest.fail("nobody asked"))
     with acting_as_system():
         live.publish([cast.node.pk])
-
-
-def test_a_question_that_fails_is_asked_again(cast: Cast, soon: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody is thrown out for want of an answer, and nobody stays for want of one more question."""
-    session, answers = session_of(cast, "viewer"), iter([OperationalError("away"), ValueError("a mistake of ours")])
-    real = watchers._may_watch
-
-    def ask(*args: Any) -> bool:
-        if error := next(answers, None):
-            raise error
-        return real(*args)
-
-    monkeypatch.setattr(watchers, "_may_watch", ask)
-
-    async def watch() -> int:
-        socket = Socket(home_path(cast), session)
-        await socket.open()
-        await socket.frame()
-        assert await socket.is_quiet(1.0)
-        assert next(answers, None) is None, "both were asked"
-        await as_system(_leave, cast)
-        return await socket.end()
-
-    assert run(watch) == WITHDRAWN

@@ -14,9 +14,9 @@ from telemetry.otlp_door import OtlpDoor
 from telemetry.pace import BURST_SECONDS, Pace
 from telemetry.refusals import Reason
 from telemetry.strangers import Strangers
+from tests.telemetry.agents import NOW, Agent, assert_try_later, one
 from tests.telemetry.conftest import MakeNode
 from tests.telemetry.messages import body, series
-from tests.telemetry.test_door import NOW, Agent, assert_try_later, one
 from tests.telemetry.test_refusals import counted
 from xfra_portal.checks import nodes_share_the_stream
 

@@ -16,9 +16,9 @@ from telemetry.door import RemoteWriteDoor
 from telemetry.otlp_door import OtlpDoor
 from telemetry.refusals import Reason
 from tests.cast import Cast, needs_database
+from tests.telemetry.agents import NOW, SOUND, Agent, one
 from tests.telemetry.conftest import MakeNode
 from tests.telemetry.messages import Exemplar, Histogram, body, series
-from tests.telemetry.test_door import NOW, SOUND, Agent, one
 
 HOUR = 3_600_000
 BIG = {"content-length": str(1 << 30)}

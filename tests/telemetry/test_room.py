@@ -21,11 +21,12 @@ from telemetry import alarms, ingest, latest, room, tasks
 from telemetry import stream as streams
 from telemetry.batch import encode
 from telemetry.catalogue import BY_NAME, Kind
+from telemetry.door import RemoteWriteDoor
 from telemetry.stream import DEAD_LETTERS, SHUT, Drain, Keys, StreamFull, shard_of
 from tests.stack import wait_for
 from tests.telemetry import stored
+from tests.telemetry.agents import Agent, answer, waiting
 from tests.telemetry.messages import batch, body, series
-from tests.telemetry.test_door import Agent, RemoteWriteDoor, answer, waiting
 from tests.telemetry.test_ingest import append, assert_empty, entries, held, seconds_stored, sound
 from xfra_portal.local.redis import program
 from xfra_portal.local.state import free_port

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -69,6 +69,19 @@ def test_texts_of_the_pdf(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
         *("Fixed charge", "1 month × 22/30", "$18.00", "$13.20", "$13.20", "$0.00"),
     ]
     assert data["paid"]["total"] == ["Together", "$110.00", "$55.91", "$89.87"]
+
+
+def test_the_day_of_issue_is_the_homes_on_every_paper(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Issued in the evening of April 30 in Phoenix, when it is May already in Greenwich."""
+    statement = KINDS["hold_harmless"](cast)
+    statement.issued_at, statement.period.zone = datetime(2026, 5, 1, 4, 30, tzinfo=UTC), "America/Phoenix"
+    assert statement.issued_on == date(2026, 4, 30)
+    assert Statement().issued_on is None
+    assert table(statements_csv([statement]))[0]["issued"] == "2026-04-30"
+    given: list[dict[str, Any]] = []
+    monkeypatch.setattr(pdf, "rendered", lambda layout, data, timestamp: given.append(data) or b"")
+    statement_pdf(replace(content_of(statement), issued_on=statement.issued_on))
+    assert given[0]["number"].endswith("\u00b7 April 30, 2026")
 
 
 def test_a_draft_is_called_one_and_has_no_proof(cast: Cast) -> None:

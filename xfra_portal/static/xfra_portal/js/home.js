@@ -62,6 +62,7 @@ function retellIfDue(cases) {
   const lasts = isQuiet || cases.grid === "down" || cases.internet === "down";
   const now = JSON.stringify([state.node.state, state.node.cause, isQuiet, ...ABOUT.map((name) => cases[name])]);
   about ??= now;
+  if (hasFailed) loseTouch();
   const wait = hasFailed ? RETRY_MS : now !== about ? TICK_MS : lasts ? MINUTE_MS : Infinity;
   if (Date.now() - retoldAt < wait) return;
   [about, retoldAt] = [now, Date.now()];
@@ -89,8 +90,10 @@ async function retell() {
 function loseTouch() {
   const story = document.querySelector('[data-retold="story"]');
   if (!story || !state.node.as_of || isFresh(state.node.as_of)) return;
+  const since = format.clock(state.node.as_of, page.dataset.zone, "long");
+  if (story.querySelector("[data-since]")?.textContent === since) return;
   const words = document.querySelector("template[data-out-of-touch]").content.cloneNode(true);
-  words.querySelector("[data-since]").textContent = format.clock(state.node.as_of, page.dataset.zone, "long");
+  words.querySelector("[data-since]").textContent = since;
   story.dataset.state = "unknown";
   story.replaceChildren(words);
 }
