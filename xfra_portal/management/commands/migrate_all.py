@@ -6,10 +6,12 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connections
 
 from telemetry.partitions import ensure_partitions
 
@@ -19,9 +21,27 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("migrate", database="owner", interactive=False, verbosity=options["verbosity"])
+        if lacking := _lacking():
+            raise CommandError(
+                f"The database lacks {', '.join(lacking[:3])}{' and more' if len(lacking) > 3 else ''}, although every"
+                " migration is applied: an earlier version made it, whose migrations have been rewritten since. A demo"
+                " starts over with `make clean`."
+            )
         ensure_partitions()
         if settings.PROFILE != "test":
             collect_static_files()
+
+
+def _lacking() -> list[str]:
+    """Columns that models have and the database has not."""
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(
+            "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = current_schema()"
+        )
+        there = set(cursor.fetchall())
+    models = [model for model in apps.get_models(include_auto_created=True) if model._meta.managed]
+    wanted = {(model._meta.db_table, field.column) for model in models for field in model._meta.local_concrete_fields}
+    return sorted(f"{table}.{column}" for table, column in wanted - there)
 
 
 def collect_static_files() -> None:
