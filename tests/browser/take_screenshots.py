@@ -20,8 +20,6 @@ PAGES = {
     "month": ("maya@example.com", "electricity/month/"),
     "battery": ("maya@example.com", "battery/?range=7d"),
     "fleet": ("operator@example.com", "/fleet/"),
-    "desk": ("billing@example.com", "/billing/"),
-    "desk-statement": ("billing@example.com", "/billing/statements/1/"),
     "node": ("operator@example.com", "/fleet/nodes/xfra-00007/"),
     "billing": ("billing@example.com", "/billing/"),
 }
