@@ -82,6 +82,20 @@ def guard_whole(table: str) -> Operation:
     return guard_rows(table, SEES_EVERY_HOME)
 
 
+def policies(table: str, *, reads: str, adds: str, changes: tuple[str, str], removes: str) -> str:
+    """SQL that lets the application read, add, change (what, into what) and remove such rows of `table` alone."""
+    role = '"' + settings.DATABASE_APP_ROLE.replace('"', '""') + '"'
+    old, new = changes
+    return (
+        f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY; ALTER TABLE {table} FORCE ROW LEVEL SECURITY;"
+        f"CREATE POLICY owner_everything ON {table} TO CURRENT_USER USING (true) WITH CHECK (true);"
+        f"CREATE POLICY application_reads ON {table} FOR SELECT TO {role} USING ({reads});"
+        f"CREATE POLICY application_adds ON {table} FOR INSERT TO {role} WITH CHECK ({adds});"
+        f"CREATE POLICY application_changes ON {table} FOR UPDATE TO {role} USING ({old}) WITH CHECK ({new});"
+        f"CREATE POLICY application_removes ON {table} FOR DELETE TO {role} USING ({removes});"
+    )
+
+
 def guard_rows(table: str, shown: str, old: str = IS_SYSTEM, new: str = IS_SYSTEM) -> Operation:
     """A migration step: which rows of `table` the application is shown, which it may change, and into what.
 
@@ -89,15 +103,7 @@ def guard_rows(table: str, shown: str, old: str = IS_SYSTEM, new: str = IS_SYSTE
     """
 
     def forwards(apps: Any, editor: Any) -> None:
-        role = '"' + settings.DATABASE_APP_ROLE.replace('"', '""') + '"'
-        editor.execute(
-            f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY; ALTER TABLE {table} FORCE ROW LEVEL SECURITY;"
-            f"CREATE POLICY owner_everything ON {table} TO CURRENT_USER USING (true) WITH CHECK (true);"
-            f"CREATE POLICY application_reads ON {table} FOR SELECT TO {role} USING ({shown});"
-            f"CREATE POLICY application_adds ON {table} FOR INSERT TO {role} WITH CHECK ({IS_SYSTEM});"
-            f"CREATE POLICY application_changes ON {table} FOR UPDATE TO {role} USING ({old}) WITH CHECK ({new});"
-            f"CREATE POLICY application_removes ON {table} FOR DELETE TO {role} USING ({IS_SYSTEM});"
-        )
+        editor.execute(policies(table, reads=shown, adds=IS_SYSTEM, changes=(old, new), removes=IS_SYSTEM))
 
     return RunPython(forwards, RunPython.noop)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from django.conf import settings
+from homes.row_security import policies
 
 FUNCTIONS: Final = """
 CREATE FUNCTION xfra_is_desk() RETURNS boolean LANGUAGE sql STABLE AS
@@ -53,16 +53,8 @@ WRITTEN_BY_THE_DESK: Final = ("billing_tariff", "billing_tariffversion", "billin
 
 def guard_sql(table: str, read: str) -> str:
     """Policies of one table; the subselects make Postgres ask once per statement and not once per row."""
-    role = '"' + settings.DATABASE_APP_ROLE.replace('"', '""') + '"'
     desk = "(SELECT xfra_is_desk())"
-    return (
-        f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY; ALTER TABLE {table} FORCE ROW LEVEL SECURITY;"
-        f"CREATE POLICY owner_everything ON {table} TO CURRENT_USER USING (true) WITH CHECK (true);"
-        f"CREATE POLICY application_reads ON {table} FOR SELECT TO {role} USING ({desk} OR ({read}));"
-        f"CREATE POLICY application_adds ON {table} FOR INSERT TO {role} WITH CHECK ({desk});"
-        f"CREATE POLICY application_changes ON {table} FOR UPDATE TO {role} USING ({desk}) WITH CHECK ({desk});"
-        f"CREATE POLICY application_removes ON {table} FOR DELETE TO {role} USING ({desk});"
-    )
+    return policies(table, reads=f"{desk} OR ({read})", adds=desk, changes=(desk, desk), removes=desk)
 
 
 def everything_sql() -> list[str]:

@@ -47,8 +47,11 @@ def test_the_story_is_the_pages(cast: Cast) -> None:
 
 def test_the_residual_is_what_the_meters_leave_open(cast: Cast) -> None:
     tell(cast.node, {datetime.now(UTC): POWERS})
-    power = cast.client("owner").get(f"/api/v1/homes/{cast.home.pk}").json()["live"]["power"]
+    client = cast.client("owner")
+    power = client.get(f"/api/v1/homes/{cast.home.pk}").json()["live"]["power"]
     assert power["residual_watts"] == {"value": 11_300 - 900 - 10_600 + 500 + 40, "at": power["site_watts"]["at"]}
+    page = client.get(f"/homes/{cast.home.pk}/electricity/").content.decode()
+    assert 'Not accounted for: <b data-bind="power.residual_watts" data-format="watts">340 W</b>' in page
 
 
 def test_a_residual_of_an_unknown_part_is_unknown(cast: Cast) -> None:

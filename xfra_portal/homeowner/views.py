@@ -74,7 +74,6 @@ def electricity_page(request: HttpRequest, home: Home, node: Node) -> dict[str, 
         **_live(node, latest, now),
         **_month(home, node, now),
         **_chosen_range(request),
-        "residual_watts": _residual(latest),
         "tab": "overview",
         **_statements(request, home),
     }
@@ -166,14 +165,6 @@ def _chosen_range(request: HttpRequest) -> dict[str, Any]:
     key = request.GET.get("range", DEFAULT_RANGE)
     chosen = key if key in RANGES else DEFAULT_RANGE
     return {"range_key": chosen, "range_seconds": RANGES[chosen][1], "ranges": [(k, v[0]) for k, v in RANGES.items()]}
-
-
-def _residual(latest: NodeLatest) -> float | None:
-    """Site less home, node and battery plus solar: nought where every watt is accounted for."""
-    site, home, node, battery = (latest.value(f"{name}_power_watts") for name in ("site", "home", "node", "battery"))
-    if site is None or home is None or node is None or battery is None:
-        return None
-    return site - home - node - battery + (latest.value("solar_power_watts") or 0.0)
 
 
 def _share(part: float | None, whole: float) -> float | None:

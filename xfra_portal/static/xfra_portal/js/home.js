@@ -40,14 +40,6 @@ function tell(cases) {
     if (place.textContent !== text) place.textContent = text;
     if (place.dataset.case !== cases[told]) place.dataset.case = cases[told];
   }
-  const residual = document.querySelector("[data-residual]");
-  if (residual) residual.textContent = format.watts(unexplained());
-}
-
-function unexplained() {
-  const [site, home, node, battery] = ["site", "home", "node", "battery"].map((name) => valueAt(state, `power.${name}_watts`));
-  if ([site, home, node, battery].includes(null)) return null;
-  return site - home - node - battery + (valueAt(state, "power.solar_watts") ?? 0);
 }
 
 // What remembers or counts is the server's ([data-retold]): fetched again when what it is about has changed, and each
