@@ -1,7 +1,8 @@
-"""What the portal's own plan runs: each queue has processes that serve it and nothing else."""
+"""What the portal's own plan runs, with processes for each queue that serve it and nothing else, and what it says."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,3 +30,14 @@ def test_draining_has_a_process_for_each_shard_and_nothing_else_waits_for_them(
     asked = {entry.get("options", {}).get("queue", "default") for entry in app.conf.beat_schedule.values()}
     routed = {route["queue"] for route in settings.CELERY_TASK_ROUTES.values()}
     assert asked | routed <= served.keys()
+
+
+def test_it_says_where_it_is_and_who_may_sign_in(tmp_path: Path) -> None:
+    plan = make_plan(Options(tmp_path, 8123))
+    assert plan.announce is not None
+    person = {"email": "maya@example.com", "password": "p", "role": "owner"}
+    (tmp_path / "demo.json").write_text(json.dumps({"url": "", "users": [person], "nodes": []}))
+    said = "\n".join(plan.announce())
+    for words in ("http://127.0.0.1:8123", "maya@example.com  p  (owner)", "passkeys", "http://localhost:8123"):
+        assert words in said
+    assert str(tmp_path) in said

@@ -186,4 +186,5 @@ def _announcement(options: Options) -> list[str]:
     users = demo["users"]
     width = max((len(user["email"]) for user in users), default=0)
     lines += [f"    {user['email']:<{width}}  {user['password']}  ({user['role']})" for user in users]
-    return [*lines, "", "  Ctrl-C stops everything. Data and logs stay in " + str(options.data_dir), ""]
+    lines += ["", f"  Browsers make passkeys for a name alone: to try one, go to http://localhost:{options.port}"]
+    return [*lines, "  Ctrl-C stops everything. Data and logs stay in " + str(options.data_dir), ""]
