@@ -43,6 +43,7 @@ def test_from_the_month_to_a_quarter_hour_to_a_verified_bundle(
     page.locator("table a[href*=lines]").first.click()
     expect(page.get_by_role("heading", name="The tariff's row")).to_be_visible()
     page.locator("table a[href*='day=']").first.click()
+    page.wait_for_url(lambda url: "day=" in url)
     quarters = page.locator("#quarters tbody tr")
     assert quarters.count() in (92, 96, 100)
     assert page.locator("#quarters tbody tr.here").count() > 0
@@ -81,6 +82,7 @@ def test_money_pages_are_accessible_and_clean(enter: Enter, viewport: dict[str, 
     check(page, "statement")
     page.locator("table a[href*=lines]").first.click()
     page.locator("table a[href*='day=']").first.click()
+    page.wait_for_url(lambda url: "day=" in url)  # an audit of a page that is being left finds no document
     check(page, "line")
     assert visit.complaints == []
 
