@@ -11,6 +11,8 @@ from telemetry.xid import throttle_words
 
 _BUSY_CIRCUIT_WATTS: Final = 1000.0
 HOT_OUTDOORS_CELSIUS: Final = 33.0
+_ABBREVIATIONS: Final = {"ev": "EV", "ac": "AC", "hvac": "HVAC"}
+"""In names of circuits, whose words stand apart by underscores."""
 
 
 def explain(latest: NodeLatest, expected_gpus: int, now: datetime) -> str:
@@ -97,12 +99,16 @@ def _heat(latest: NodeLatest) -> str:
     return f"Slower by heat: {', '.join(parts)}{_limited(latest)}."
 
 
+def _circuit(name: str) -> str:
+    return " ".join(_ABBREVIATIONS.get(word, word) for word in name.split("_"))
+
+
 def _headroom(latest: NodeLatest) -> str:
     main, limit = latest.value("main_amperes"), latest.value("limit_amperes")
     busy = sorted(((c.value, n) for n, c in latest.circuits.items() if c.value > _BUSY_CIRCUIT_WATTS), reverse=True)
     parts = []
     if busy:
-        parts.append(" and ".join(f"{name.replace('_', ' ')} {watts / 1000:.1f} kW" for watts, name in busy[:2]))
+        parts.append(" and ".join(f"{_circuit(name)} {watts / 1000:.1f} kW" for watts, name in busy[:2]))
     if main is not None and limit is not None:
         parts.append(f"panel at {main:.0f} of {limit:.0f} A")
     return f"Making room for the home: {', '.join(parts) or 'no headroom at the panel'}{_limited(latest)}."

@@ -185,6 +185,14 @@ def test_fleet_moves_and_is_worked_by_keyboard(enter: Enter) -> None:
     assert visit.complaints == []
 
 
+@pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_what_needs_somebody_is_on_the_first_screen(enter: Enter, viewport: dict[str, int]) -> None:
+    page = enter(OPERATOR, viewport=viewport).go("/fleet/")
+    needs, filters = (page.locator(part).bounding_box() for part in ("[data-needs]", ".filters"))
+    assert needs and filters and needs["y"] < viewport["height"]
+    assert (needs["y"] < filters["y"]) == (viewport == PHONE), "beside the grid where there is room"
+
+
 def test_node_page_tiles_move(enter: Enter) -> None:
     page = enter(OPERATOR).go("/fleet/nodes/xfra-00001/")
     assert page.locator(".tile").count() == 16
