@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -16,6 +17,7 @@ from tests.billing import months
 from tests.billing.months import APRIL
 from tests.cast import Cast, needs_database
 from tests.desk.forms import key, send
+from xfra_portal.desk import month_figures
 
 pytestmark = needs_database
 PAGE = "/billing/months/2026-04/"
@@ -56,6 +58,25 @@ def test_from_readings_to_an_issued_statement(cast: Cast, clerk: Client) -> None
         kinds = list(DeskAction.objects.order_by("pk").values_list("kind", "by__user__email"))
     assert issued.number and issued.issued_by_id == cast.people["billing"].party_id
     assert kinds == [(kind, "billing@cast.example") for kind in ("close_begun", "approved", "issued")]
+
+
+def test_what_workers_do_while_a_page_is_made_lets_it_look_again(
+    cast: Cast, clerk: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It never offers to approve what its rows do not show, and then stands still."""
+    send(clerk, f"{PAGE}begin/")
+    rows_of = month_figures.item_rows
+
+    def meanwhile(*asked: Any) -> Any:
+        rows = rows_of(*asked)
+        _advance()
+        return rows
+
+    monkeypatch.setattr(month_figures, "item_rows", meanwhile)
+    page = clerk.get(PAGE).content.decode()
+    assert "data-refresh" in page and "Approve all" not in page and "preview" not in page
+    page = clerk.get(PAGE).content.decode()
+    assert "data-refresh" not in page and "Approve all 1" in page and "preview" in page
 
 
 def test_a_form_that_is_sent_twice_is_done_once(cast: Cast, clerk: Client) -> None:

@@ -54,6 +54,8 @@ def month_page(request: HttpRequest, month: date) -> HttpResponse:
     if close is None and month > now.date():
         raise Http404
     stage = request.GET.get("stage", "")
+    # Before the rows: what workers do in between makes the page look again. After them, it would stand as it is.
+    moving = _progress(close)
     found: Any = month_figures.agreed_homes(month)
     if close is not None:
         found = _items(close, stage)
@@ -71,7 +73,7 @@ def month_page(request: HttpRequest, month: date) -> HttpResponse:
         "stage": stage,
         "stages": [(str(one), words) for one, words in month_figures.STAGE_WORDS.items()],
         "is_over": closing.month_end(month) <= now.date(),
-        **_progress(close),
+        **moving,
     }
     return page(request, "month", "months", context)
 
