@@ -50,6 +50,7 @@ def _said(page: Page, words: str) -> None:
 def _to_home(visit: Visit) -> Page:
     page = visit.go("/billing/homes/")
     page.get_by_role("link", name=HOME, exact=True).click()
+    page.wait_for_url(lambda url: not url.endswith("/homes/"))
     return page
 
 
