@@ -56,7 +56,8 @@ def test_the_past_becomes_readings_that_add_up_to_the_registers() -> None:
     while meter_feed.follow(now=now):
         pass
     zone = nodes[0].home.zone
-    first, last = (at.astimezone(zone).date() for at in (start + timedelta(days=1), now))
+    # A whole day after the beginning, and an hour more: just before midnight the next day begins within its first step.
+    first, last = (at.astimezone(zone).date() for at in (start + timedelta(days=1, hours=1), now))
     for node, usage in zip(nodes, usage_of_many([node.home for node in nodes], first, last), strict=True):
         assert usage.is_complete(Channel.NODE, Channel.SITE_IMPORT, Channel.BATTERY_IN, Channel.BATTERY_OUT)
         assert usage.count(Channel.NODE, Quality.ROLLED) > 0
