@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+import redis
 from django.utils import timezone
 
 from homes.access import acting_as_system
@@ -16,7 +17,6 @@ from homes.models import Gpu, Home, InventoryEvent, Node, WorkOrder
 from homes.provisioning import Plan, provision
 from telemetry import room
 from telemetry.models import NodeStatusRow
-from telemetry.stream import connect
 from tests.api.heard import tell
 from tests.cast import Cast, needs_database
 
@@ -24,9 +24,9 @@ pytestmark = [needs_database, pytest.mark.usefixtures("watched")]
 
 
 @pytest.fixture
-def watched() -> None:
-    """Somebody has looked at disk and memory: else the list begins with that."""
-    room.watch(connect())
+def watched(ingest_redis: redis.Redis) -> None:
+    """Somebody has looked at disk and memory, and nothing was refused lately: else the list begins with that."""
+    room.watch(ingest_redis)
 
 
 def hear(node: Node, at: datetime, **own: float) -> None:
