@@ -43,19 +43,24 @@ def test_database(django_db_setup: None, django_db_blocker: Any) -> Iterator[Non
 
 @pytest.fixture(scope="module")
 def committed(test_database: None, django_db_blocker: Any) -> Iterator[None]:
-    """The database without a transaction around each test. What a module leaves behind goes when it is done."""
+    """The database without a transaction around each test, empty before and after a module."""
     with django_db_blocker.unblock():
+        _empty()  # what others rolled back still has its place in the tables, and counts where they are weighed
         with acting_as_system():
             partitions.ensure_partitions()
         yield
         registry.forget()
-        with connections["owner"].cursor() as cursor:
-            cursor.execute(
-                "SELECT string_agg(quote_ident(relname), ', ') FROM pg_class WHERE relkind IN ('r', 'p')"
-                " AND NOT relispartition AND (relname LIKE 'homes\\_%%' OR relname LIKE 'telemetry\\_%%')"
-            )
-            cursor.execute(f"TRUNCATE {cursor.fetchone()[0]} CASCADE")
+        _empty()
         connections["owner"].close()
+
+
+def _empty() -> None:
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(
+            "SELECT string_agg(quote_ident(relname), ', ') FROM pg_class WHERE relkind IN ('r', 'p')"
+            " AND NOT relispartition AND (relname LIKE 'homes\\_%%' OR relname LIKE 'telemetry\\_%%')"
+        )
+        cursor.execute(f"TRUNCATE {cursor.fetchone()[0]} CASCADE")
 
 
 @pytest.fixture
