@@ -12,11 +12,12 @@ import redis
 
 from homes.models import Node
 from telemetry import dead_letters, refusals, rollups, room
-from telemetry.attention import Severity
+from telemetry.attention import MANY, Severity
 from telemetry.explanation import duration
-from telemetry.node_state import SILENCE_SECONDS
+from telemetry.node_state import SILENT, Cause
 from telemetry.readings import NodeStatus
 from telemetry.refusals import Reason
+from telemetry.room import Shortage
 from telemetry.stream import connect
 
 _ACTIONS: Final = {
@@ -26,18 +27,24 @@ _ACTIONS: Final = {
 }
 _NAMED: Final = 3
 """So many nodes are named of which the door refuses something; a node's page says the rest."""
+_NEARLY_ALL: Final = 0.9
+_NO_WITNESS: Final = {Cause.NEVER_HEARD, Cause.VISIT}
 UNWATCHED: Final = "Nobody has looked for a minute whether disk and memory suffice"
 AWAY: Final = "The ingest Redis does not answer: nothing is taken in, senders keep what they have"
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """One thing for somebody to do. `place` is the name of the page where it is done, if there is one."""
+    """One thing for somebody to do. `place` is the name of the page where it is done, if there is one.
+
+    `explains_silence` where nothing is taken in, so that it is no wonder that nothing new is known.
+    """
 
     severity: Severity
     sentence: str
     action: str
     place: str = ""
+    explains_silence: bool = False
 
 
 @cache
@@ -46,13 +53,33 @@ def _client() -> redis.Redis:
 
 
 def of_judging(statuses: Iterable[NodeStatus], now: datetime) -> list[Alarm]:
-    """Whether the portal has fallen silent itself: no worker says any more how the nodes are. Pure."""
-    newest = max((status.as_of for status in statuses if status.as_of), default=None)
-    seconds = (now - newest).total_seconds() if newest else 0.0
-    if seconds <= SILENCE_SECONDS:
+    """Whether the portal is behind itself: no worker says any more how the nodes are, or some of them. Pure."""
+    known = [status for status in statuses if status.as_of]
+    behind = [status.as_of for status in known if status.cause is Cause.NOT_JUDGED and status.as_of]
+    if not behind:
         return []
-    words = f"The portal is behind: for {duration(seconds)} it has not looked at any node. It is not the nodes"
+    whom = "any node" if len(behind) == len(known) else f"{len(behind):,} of {len(known):,} nodes"
+    seconds = (now - max(behind)).total_seconds()
+    words = f"The portal is behind: for {duration(seconds)} it has not looked at {whom}. It is not the nodes"
     action = "start the workers, or see in their log what keeps them; what nodes send is kept meanwhile"
+    return [Alarm(Severity.CRITICAL, words, action)]
+
+
+def of_silence(known: Iterable[tuple[NodeStatus, str]], now: datetime) -> list[Alarm]:
+    """Whether nearly all nodes are silent, which they are hardly by themselves. Pure.
+
+    `known` are the state and the feeder of each. Nodes that were never heard or are in service say nothing here, and a
+    fleet on one feeder may well be without power.
+    """
+    heard = [(status, feeder) for status, feeder in known if status.cause not in _NO_WITNESS]
+    silent = [(status.since, feeder) for status, feeder in heard if status.cause in SILENT and status.since]
+    if len(silent) < max(MANY, _NEARLY_ALL * len(heard)) or len({feeder for _, feeder in silent} - {""}) == 1:
+        return []
+    seconds = (now - max(since for since, _ in silent)).total_seconds()
+    words = (
+        f"Nothing is heard from {len(silent):,} of {len(heard):,} nodes for {duration(seconds)}: suspect our own side"
+    )
+    action = "see whether agents reach the portal's address: name, certificate, proxy, the web servers' log"
     return [Alarm(Severity.CRITICAL, words, action)]
 
 
@@ -64,13 +91,16 @@ def ringing() -> list[Alarm]:
         refused = refusals.lately(_client())
         is_watched = room.is_watched(_client())
     except redis.RedisError:
-        return [Alarm(Severity.CRITICAL, AWAY, "look at the ingest Redis and at its disk")]
-    shut = [
-        Alarm(Severity.CRITICAL, f"Nothing is taken in: {short.sentence}", _ACTIONS[short.cause]) for short in shortages
-    ]
+        return [Alarm(Severity.CRITICAL, AWAY, "look at the ingest Redis and at its disk", explains_silence=True)]
+    shut = [_of_shortage(short) for short in shortages]
     unsafe = [Alarm(Severity.CRITICAL, sentence, "set it up as docs/operations.md says") for sentence in risks]
     refusing = [_of_refusals(reason, ids) for reason, ids in refused.items()]
     return [*shut, *unsafe, *_of_watching(is_watched), *_of_letters(count), *_of_rollups(rollups.stuck()), *refusing]
+
+
+def _of_shortage(short: Shortage) -> Alarm:
+    words = f"Nothing is taken in: {short.sentence}"
+    return Alarm(Severity.CRITICAL, words, _ACTIONS[short.cause], explains_silence=True)
 
 
 def _of_watching(is_watched: bool) -> list[Alarm]:

@@ -13,12 +13,20 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Final
 
+from telemetry.explanation import duration
 from telemetry.node_state import Cause, State
 from telemetry.readings import NodeGlance
 from telemetry.xid import describe
 
-SILENT_MINUTES: Final = {Cause.SILENT_LINE_UP: 2, Cause.SILENT: 10, Cause.NEVER_HEARD: 10}
-"""How long silence is nobody's business: a line that went down explains it, and most come back by themselves."""
+UNHEARD_MINUTES: Final = {
+    Cause.SILENT_LINE_UP: 2,
+    Cause.NO_READINGS: 2,
+    Cause.SILENT: 10,
+    Cause.LATE: 10,
+    Cause.NEVER_HEARD: 10,
+}
+"""How long a node that is not heard is nobody's business: a line that went down explains it, an agent that was cut off
+catches up, and most come back by themselves."""
 HOT_MINUTES: Final = 30
 MANY: Final = 3
 """From so many nodes on, trouble at one place is one row."""
@@ -41,6 +49,8 @@ class Kind(StrEnum):
     OPEN = "open"
     DOWN = "down"
     SILENT = "silent"
+    LATE = "late"
+    NO_READINGS = "no_readings"
     GPUS = "gpus"
     XID = "xid"
     HEAT = "heat"
@@ -131,6 +141,7 @@ class Row:
 
 _PLACES: Final = {
     Kind.SILENT: ("nothing heard", "ask the utility and the internet provider about an outage there"),
+    Kind.LATE: ("what they deliver is late", "wait if that shrinks, for they catch up after an interruption there"),
     Kind.HEAT: ("slower by heat", "see what the weather does there before anybody looks at a pump"),
 }
 """What a place can be the cause of: the words for all of its nodes, and what to do."""
@@ -174,7 +185,7 @@ def _of(subject: Subject, now: datetime) -> list[Item]:
         words = "down: no GPU works"
         items.append(_item(subject, Severity.MAJOR, Kind.DOWN, words, "power-cycle, then visit", subject.expected_gpus))
     elif status.state is State.UNKNOWN:
-        items += _silent(subject, minutes)
+        items += _unheard(subject, minutes, now)
     elif status.state is not State.SERVICE and status.cause is not Cause.OUTAGE:
         items += _gpus(subject)
     if status.state is State.SLOWER and status.cause is Cause.HEAT and minutes >= HOT_MINUTES:
@@ -201,15 +212,28 @@ def _safety(subject: Subject) -> list[Item]:
     return found
 
 
-def _silent(subject: Subject, minutes: float) -> list[Item]:
+def _unheard(subject: Subject, minutes: float, now: datetime) -> list[Item]:
     cause = subject.glance.status.cause
-    if minutes < SILENT_MINUTES.get(cause, float("inf")):
+    if minutes < UNHEARD_MINUTES.get(cause, float("inf")):
         return []
+    if cause is Cause.LATE:
+        return [_late(subject, now)]
+    if cause is Cause.NO_READINGS:
+        words = ("its agent delivers, but sends no reading of the node", "restart its exporters, then see their log")
+        return [_item(subject, Severity.MAJOR, Kind.NO_READINGS, *words, subject.expected_gpus)]
     words = {
         Cause.SILENT_LINE_UP: ("nothing heard; the home's line was up at the last word", "power-cycle, then visit"),
         Cause.NEVER_HEARD: ("never heard", "check its token, line and power"),
     }.get(cause, ("nothing heard", "check line and power"))
     return [_item(subject, Severity.MAJOR, Kind.SILENT, *words, subject.expected_gpus)]
+
+
+def _late(subject: Subject, now: datetime) -> Item:
+    """It works, as far as anybody knows: nothing is lost by waiting but that nobody sees it."""
+    heard_at = subject.glance.heard_at
+    lag = f" {duration((now - heard_at).total_seconds())}" if heard_at else ""
+    action = "wait if that shrinks, for it is catching up; if it does not, set the node's clock"
+    return _item(subject, Severity.MINOR, Kind.LATE, f"what it delivers is{lag} late", action, 0.0)
 
 
 def _gpus(subject: Subject) -> list[Item]:

@@ -50,7 +50,7 @@ if not entry then return 0 end
 local body, size = entry[2][2], #entry[2][2]
 local held = tonumber(redis.call('GET', KEYS[4]) or '0')
 if held + size > tonumber(ARGV[2]) or redis.call('EXISTS', KEYS[6], KEYS[7], KEYS[8]) > 0 then return -1 end
-redis.call('XADD', KEYS[3], '*', 'b', body)
+redis.call('XADD', KEYS[3], '*', 'b', body, 'letter', ARGV[1])
 redis.call('INCRBY', KEYS[4], size)
 redis.call('XDEL', KEYS[1], ARGV[1])
 if redis.call('DECRBY', KEYS[2], size) < 0 then redis.call('SET', KEYS[2], 0) end

@@ -24,12 +24,22 @@ Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
+class Delivery:
+    """When something last came from a node, by the portal's clock, and of when the newest sample of it is, whatever its
+    family, by the node's."""
+
+    came_at: datetime
+    newest_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Served:
     """What the portal itself knows of a node."""
 
     node_id: int
     expected_gpus: int
     in_service: bool
+    delivery: Delivery | None = None
 
 
 def heard_ms(node_ids: Ints, tables: Mapping[Kind, Table]) -> Ints:
@@ -40,9 +50,11 @@ def heard_ms(node_ids: Ints, tables: Mapping[Kind, Table]) -> Ints:
     return heard
 
 
-def gather(nodes: Sequence[Served], tables: Mapping[Kind, Table], heard: Ints, at: datetime) -> list[Evidence]:
-    """One for each of these nodes, sorted by id; the tables hold all columns of no other node."""
-    node_ids, now_ms = np.array([node.node_id for node in nodes], np.int64), at.timestamp() * 1000
+def gather(
+    nodes: Sequence[Served], tables: Mapping[Kind, Table], heard: Ints, at: Sequence[datetime]
+) -> list[Evidence]:
+    """One for each of these nodes, sorted by id, as of an instant each; the tables hold all columns of no other."""
+    node_ids = np.array([node.node_id for node in nodes], np.int64)
     gpus, size = tables[Kind.GPU], len(nodes)
     place = np.searchsorted(node_ids, gpus.node_ids)
     watts, throttle = gpus.values[:, _POWER], gpus.values[:, _THROTTLE]
@@ -56,7 +68,7 @@ def gather(nodes: Sequence[Served], tables: Mapping[Kind, Table], heard: Ints, a
     line_was_up, curtailed = _own(node_ids, tables[Kind.NODE], heard)
     return [
         Evidence(
-            silent_seconds=(now_ms - heard_at) / 1000 if heard_at else None,
+            silent_seconds=at[i].timestamp() - heard_at / 1000 if heard_at else None,
             line_was_up=line_was_up[i],
             in_service=node.in_service,
             gpus_expected=node.expected_gpus if ever[i] else 0,
@@ -64,6 +76,8 @@ def gather(nodes: Sequence[Served], tables: Mapping[Kind, Table], heard: Ints, a
             gpus_busy=int(busy[i]),
             throttle_reasons=int(reasons[i]),
             curtailed=curtailed[i],
+            delivered_seconds=(at[i] - node.delivery.came_at).total_seconds() if node.delivery else None,
+            newest_seconds=(at[i] - node.delivery.newest_at).total_seconds() if node.delivery else None,
         )
         for i, (node, heard_at) in enumerate(zip(nodes, heard.tolist(), strict=True))
     ]

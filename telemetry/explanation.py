@@ -65,14 +65,27 @@ def _silent(latest: NodeLatest, now: datetime) -> str:
         return "Down: samples arrive, but no GPU is among them."
     if latest.status.cause is Cause.NOT_JUDGED:
         return f"Unknown: the portal is behind{_for(latest.status.as_of, now)}; that says nothing about this node."
-    heard = f"Unknown: nothing heard{_for(latest.heard_at, now)}"
+    if latest.status.cause is Cause.LATE:
+        return (
+            f"Unknown: what arrives now is of {_age(latest.heard_at, now)} ago. It catches up, or its clock is behind."
+        )
+    if latest.status.cause is Cause.NO_READINGS:
+        return (
+            f"Unknown: its agent delivers, but has sent no reading of the node{_for(latest.heard_at, now)}."
+            " Suspect its exporters."
+        )
+    heard = f"Unknown: nothing heard{_for(latest.silent_since, now)}"
     if latest.status.cause is Cause.SILENT_LINE_UP:
         return f"{heard}. The home's line was up at the last word, so suspect the node itself."
     return f"{heard}, and nothing else is known of the home's line."
 
 
 def _for(since: datetime | None, now: datetime) -> str:
-    return f" for {duration((now - since).total_seconds())}" if since else ""
+    return f" for {_age(since, now)}" if since else ""
+
+
+def _age(since: datetime | None, now: datetime) -> str:
+    return duration((now - since).total_seconds()) if since else "long"
 
 
 def duration(seconds: float) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Final
 
 from django.db import InterfaceError, OperationalError
@@ -14,6 +16,7 @@ from redis import RedisError
 
 from telemetry import dead_letters, live, partitions, states, storage
 from telemetry.batch import Batch, CorruptBatch, decode
+from telemetry.evidence import Delivery
 from telemetry.ownership import Ownership, owned
 from telemetry.store import raw_store
 from telemetry.store.client import EngineAway
@@ -77,15 +80,16 @@ def _drain(drain: Drain, ownership: Ownership, shard: int) -> int:
 class Told:
     """Judges and publishes touched nodes a few times a second at most, however small the reads are.
 
-    Nor much later than that: the second half of a scrape does not wait for the next scrape to be told.
+    Nor much later than that: the second half of a scrape does not wait for the next scrape to be told. They are judged
+    as of when what was stored last had come, so that no backlog of the portal's is taken for silence of theirs.
     """
 
     def __init__(self) -> None:
-        self._touched: set[int] = set()
+        self._touched: dict[int, Delivery] = {}
         self._due = self._due_behind = 0.0
 
-    def add(self, node_ids: set[int], is_behind: bool) -> None:
-        self._touched |= node_ids
+    def add(self, delivered: Mapping[int, Delivery], is_behind: bool) -> None:
+        self._touched.update(delivered)
         if time.monotonic() >= (self._due_behind if is_behind else self._due):
             self.flush()
 
@@ -99,10 +103,10 @@ class Told:
         """Whether there was something to tell."""
         if not self._touched:
             return False
-        touched, self._touched = self._touched, set()
+        touched, self._touched = self._touched, {}
         began = time.monotonic()
         try:
-            states.judge(touched)
+            states.judge(touched, max(delivery.came_at for delivery in touched.values()), touched)
             live.publish(touched)
         except _AWAY:
             raise
@@ -114,12 +118,13 @@ class Told:
         return True
 
 
-def _store(drain: Drain, entries: list[Entry], shard: int) -> set[int]:
+def _store(drain: Drain, entries: list[Entry], shard: int) -> dict[int, Delivery]:
+    """What was stored, by node."""
     readable = _decode(drain, entries)
     if not readable:
-        return set()
+        return {}
     try:
-        touched = _write(readable, shard)
+        _write(readable, shard)
     except RedisError:
         raise
     except _AWAY as error:
@@ -133,7 +138,21 @@ def _store(drain: Drain, entries: list[Entry], shard: int) -> set[int]:
             partitions.ensure_partitions()
         return _one_by_one(drain, readable, shard)
     drain.remove([entry for entry, _ in readable])
-    return touched
+    return _deliveries(readable)
+
+
+def _deliveries(stored: list[tuple[Entry, Batch]]) -> dict[int, Delivery]:
+    """Of each node its last, and the newest of all that came; nobody has to believe a Redis whose clock is ahead."""
+    last: dict[int, Entry] = {}
+    newest_ms: dict[int, int] = {}
+    for entry, batch in stored:
+        last[batch.node_id] = entry
+        newest_ms[batch.node_id] = max([newest_ms.get(batch.node_id, 0), *batch.instants.at_ms.tolist()])
+    now = datetime.now(UTC)
+    return {
+        node_id: Delivery(min(entry.came_at, now), datetime.fromtimestamp(newest_ms[node_id] / 1000, UTC))
+        for node_id, entry in last.items()
+    }
 
 
 def _is_of_the_batch(error: BaseException) -> bool:
@@ -145,7 +164,7 @@ _unsent: dict[int, tuple[list[bytes], storage.Written]] = {}
 """By shard: the entries that Postgres has and the raw store did not take, and what of them is left to hand over."""
 
 
-def _write(readable: list[tuple[Entry, Batch]], shard: int) -> set[int]:
+def _write(readable: list[tuple[Entry, Batch]], shard: int) -> None:
     """As storage.write; while an engine is away, what Postgres has already is not written there again and again."""
     ids = [entry.id for entry, _ in readable]
     known, left = _unsent.pop(shard, ([], None))
@@ -155,7 +174,6 @@ def _write(readable: list[tuple[Entry, Batch]], shard: int) -> set[int]:
     except EngineAway:
         _unsent[shard] = ids, written
         raise
-    return written.touched
 
 
 def _decode(drain: Drain, entries: list[Entry]) -> list[tuple[Entry, Batch]]:
@@ -171,18 +189,19 @@ def _decode(drain: Drain, entries: list[Entry]) -> list[tuple[Entry, Batch]]:
     return readable
 
 
-def _one_by_one(drain: Drain, readable: list[tuple[Entry, Batch]], shard: int) -> set[int]:
-    touched: set[int] = set()
+def _one_by_one(drain: Drain, readable: list[tuple[Entry, Batch]], shard: int) -> dict[int, Delivery]:
+    stored = []
     for entry, batch in readable:
         try:
-            touched |= storage.write([batch], shard)
+            storage.write([batch], shard)
         except (RedisError, *_AWAY):
             raise
         except Exception as error:  # as above: it is told, and waits for an operator
             _bury(drain, entry, str(error) or type(error).__name__, dead_letters.about(batch))
         else:
             drain.remove([entry])
-    return touched
+            stored.append((entry, batch))
+    return _deliveries(stored)
 
 
 def _bury(drain: Drain, entry: Entry, reason: str, about: dict[str, int] | None = None) -> None:

@@ -2,7 +2,8 @@
 
 Thresholds follow the telemetry contract: no sample for 60 s is silence. All that is known of a home, its line too,
 comes with its node's own credential, so nobody says from outside whether a silent node is down: it is unknown, and
-whether the line was up at its last word is part of the cause.
+whether the line was up at its last word is part of the cause. A node that delivers is not silent, though what it
+delivers may be old (it catches up, or its clock is behind) or not its own (its exporters do not answer its agent).
 """
 
 from __future__ import annotations
@@ -40,11 +41,19 @@ class Cause(StrEnum):
     SILENT = "silent"
     SILENT_LINE_UP = "silent_line_up"
     """Silent, though the home's line was up at the last word."""
+    LATE = "late"
+    """It delivers now, and what it delivers is of long ago."""
+    NO_READINGS = "no_readings"
+    """It delivers, of now, and nothing of it is a reading of the node: only what the agent says of itself, say."""
     NO_GPUS = "no_gpus"
     NEVER_HEARD = "never_heard"
     NOT_JUDGED = "not_judged"
-    """The portal is behind: nobody has looked for SILENCE_SECONDS. Said when read (see reads), never recorded."""
+    """The portal is behind: what came SILENCE_SECONDS ago has not been looked at. Said when read (see reads), never
+    recorded."""
 
+
+SILENT: Final = frozenset({Cause.SILENT, Cause.SILENT_LINE_UP})
+"""Nothing comes from it any more."""
 
 HEAT_BITS: Final = 0x20 | 0x40  # SW thermal, HW thermal
 POWER_BITS: Final = 0x08 | 0x80  # HW slowdown, power brake (0x4, the power cap, is a GPU at its ordinary limit)
@@ -65,6 +74,20 @@ class Evidence:
     """Bitwise OR over the node's GPUs of DCGM's clock event reasons."""
     curtailed: frozenset[str]
     """Reasons of xfra_node_curtailed that are 1: headroom, thermal, grid_event, outage, host_pause, operator."""
+    delivered_seconds: float | None = None
+    """How long ago anything came from it, by the portal's clock."""
+    newest_seconds: float | None = None
+    """How old, by the node's clock, the newest sample is of what last came from it, of whatever family."""
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing comes from it, as far as that is known: else whether its newest reading is old."""
+        seconds = self.silent_seconds if self.delivered_seconds is None else self.delivered_seconds
+        return seconds is not None and seconds > SILENCE_SECONDS
+
+    def lags(self, seconds: float | None) -> bool:
+        """Whether something so old was old already when the node delivered last."""
+        return seconds is None or seconds - (self.delivered_seconds or 0.0) > SILENCE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +102,10 @@ def classify(evidence: Evidence) -> Verdict:
         return Verdict(State.SERVICE, Cause.VISIT)
     if evidence.silent_seconds is None:
         return Verdict(State.UNKNOWN, Cause.NEVER_HEARD)
-    if evidence.silent_seconds > SILENCE_SECONDS:
+    if evidence.is_silent:
         return Verdict(State.UNKNOWN, Cause.SILENT_LINE_UP if evidence.line_was_up else Cause.SILENT)
+    if evidence.lags(evidence.silent_seconds):
+        return Verdict(State.UNKNOWN, Cause.LATE if evidence.lags(evidence.newest_seconds) else Cause.NO_READINGS)
     return _curtailed(evidence) or _impaired(evidence) or Verdict(State.WORKING, Cause.NONE)
 
 

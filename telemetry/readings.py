@@ -21,7 +21,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """A node's state. `since` is when this state began; `as_of` when it was last judged."""
+    """A node's state. `since` is when this state began, `as_of` up to when what came in had been looked at then."""
 
     state: State
     cause: Cause
@@ -49,6 +49,11 @@ class NodeLatest:
     cells: Mapping[str, Cell]
     gpus: tuple[GpuLatest, ...]
     circuits: Mapping[str, Cell]
+
+    @property
+    def silent_since(self) -> datetime | None:
+        """Of a silent node, since when nothing has come from it: its last delivery may be younger than its readings."""
+        return max(filter(None, (self.heard_at, self.status.since)), default=None)
 
     def value(self, column: str) -> float | None:
         cell = self.cells.get(column)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 import numpy as np
@@ -14,49 +14,64 @@ from django.utils import timezone
 from homes.models import Node
 from telemetry import latest, registry, xid_changes
 from telemetry.catalogue import Kind
-from telemetry.evidence import Served, gather, gpu_sightings, heard_ms
+from telemetry.evidence import Delivery, Served, gather, gpu_sightings, heard_ms
 from telemetry.models import NodeStateSpan, NodeStatusRow
-from telemetry.node_state import Verdict, classify
+from telemetry.node_state import SILENT, Cause, Verdict, classify
 
+_SINCE_THE_LAST_WORD: Final = SILENT | {Cause.NO_READINGS}
 KEPT_DAYS: Final = 10 * 365
 """As long as hours of rollups: what a node was doing then goes with what it measured."""
 
 
-def judge(node_ids: Iterable[int], now: datetime | None = None) -> set[int]:
-    """Bring the state of these nodes up to date. Returns the ids whose state or cause changed."""
-    at = now or timezone.now()
-    ids = sorted(set(node_ids))
+def judge(
+    node_ids: Iterable[int], now: datetime | None = None, delivered: Mapping[int, Delivery] | None = None
+) -> set[int]:
+    """Bring the state of these nodes up to date. Returns the ids whose state or cause changed.
+
+    `now` is up to when what came in has been looked at; whoever has been judged as of later, is so again. `delivered`
+    says of nodes from which something has just come when that was.
+    """
+    ids, today = sorted(set(node_ids)), timezone.now()
     with transaction.atomic():
+        found = Node.objects.filter(pk__in=ids).order_by("pk")
+        known = list(found.values_list("pk", "expected_gpus", "in_service_since"))
+        rows = _locked([node_id for node_id, _, _ in known])
         nodes = [
-            Served(node_id, expected, since is not None)
-            for node_id, expected, since in Node.objects.filter(pk__in=ids)
-            .order_by("pk")
-            .values_list("pk", "expected_gpus", "in_service_since")
+            Served(node_id, expected, since is not None, _latest(rows.get(node_id), (delivered or {}).get(node_id)))
+            for node_id, expected, since in known
         ]
-        rows = _locked([node.node_id for node in nodes])
+        instants = [_as_of(now or today, rows.get(node.node_id), today) for node in nodes]
         tables = latest.read_tables([node.node_id for node in nodes])
         registry.note_presence(*gpu_sightings(tables[Kind.GPU]))
         xid_changes.note([node.node_id for node in nodes], tables[Kind.GPU])
         heard = heard_ms(np.array([node.node_id for node in nodes], np.int64), tables)
-        evidence = gather(nodes, tables, heard, at)
+        evidence = gather(nodes, tables, heard, instants)
         judged = [
-            _judge(node.node_id, classify(known), heard_at, rows.get(node.node_id), at)
-            for node, known, heard_at in zip(nodes, evidence, heard.tolist(), strict=True)
+            _judge(node, classify(one), heard_at, rows.get(node.node_id), at)
+            for node, one, heard_at, at in zip(nodes, evidence, heard.tolist(), instants, strict=True)
         ]
         changed = [one for one in judged if one.since]
-        _record(changed, at)
-        _confirm([one for one in judged if not one.since], at)
-        return {one.node_id for one in changed}
+        _record(changed)
+        _confirm([one for one in judged if not one.since])
+        return {one.node.node_id for one in changed}
 
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
     """`since` is when the verdict began to hold, None where it is what was said last."""
 
-    node_id: int
+    node: Served
     verdict: Verdict
     since: datetime | None
     heard_at: datetime | None
+    as_of: datetime
+
+    @property
+    def instants(self) -> tuple[datetime | None, ...]:
+        """As of when, when it was heard, when it delivered last, and of when the newest of that is."""
+        delivery = self.node.delivery
+        delivered = (delivery.came_at, delivery.newest_at) if delivery else (None, None)
+        return self.as_of, self.heard_at, *delivered
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,35 +79,53 @@ class _Row:
     state: str
     cause: str
     since: datetime
+    as_of: datetime
+    delivery: Delivery | None
 
 
 def _locked(ids: list[int]) -> dict[int, _Row]:
     """What was said last. In order of id, so that two judges of overlapping nodes take turns instead of deadlocking."""
     rows = NodeStatusRow.objects.select_for_update().filter(node__in=ids).order_by("node")
-    said = rows.values_list("node_id", "state", "cause", "since")
-    return {node_id: _Row(state, cause, since) for node_id, state, cause, since in said}
+    said = rows.values_list("node_id", "state", "cause", "since", "as_of", "delivered_at", "newest_at")
+    return {
+        node_id: _Row(state, cause, since, as_of, Delivery(came_at, newest_at) if came_at and newest_at else None)
+        for node_id, state, cause, since, as_of, came_at, newest_at in said
+    }
 
 
-def _judge(node_id: int, verdict: Verdict, heard: int, row: _Row | None, at: datetime) -> _Judged:
+def _latest(row: _Row | None, fresh: Delivery | None) -> Delivery | None:
+    """The later one: what is stored after it has waited for days is no news."""
+    known = [delivery for delivery in (row.delivery if row else None, fresh) if delivery]
+    return max(known, key=lambda delivery: delivery.came_at, default=None)
+
+
+def _as_of(at: datetime, row: _Row | None, today: datetime) -> datetime:
+    """Not back in time, unless the last judge's clock was ahead."""
+    return max(at, min(row.as_of, today)) if row else at
+
+
+def _judge(node: Served, verdict: Verdict, heard: int, row: _Row | None, at: datetime) -> _Judged:
     heard_at = datetime.fromtimestamp(heard / 1000, UTC) if heard else None
     is_said = row is not None and (row.state, row.cause) == (verdict.state, verdict.cause)
-    return _Judged(node_id, verdict, None if is_said else _began(verdict, heard_at, row, at), heard_at)
+    spoke_at = node.delivery.came_at if verdict.cause in SILENT and node.delivery else heard_at
+    return _Judged(node, verdict, None if is_said else _began(verdict, spoke_at, row, at), heard_at, at)
 
 
-def _record(changed: list[_Judged], at: datetime) -> None:
+def _record(changed: list[_Judged]) -> None:
     """What is new is said, and a new span begins: a few statements, for a portal that comes back judges all anew."""
     if not changed:
         return
-    ids, since = [one.node_id for one in changed], [one.since for one in changed]
+    ids, since = [one.node.node_id for one in changed], [one.since for one in changed]
     states, causes = [str(one.verdict.state) for one in changed], [str(one.verdict.cause) for one in changed]
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO telemetry_nodestatusrow AS s (node_id, state, cause, since, as_of, heard_at)"
-            " SELECT n, state, cause, since, %s, heard_at FROM unnest(%s::bigint[], %s::text[], %s::text[],"
-            " %s::timestamptz[], %s::timestamptz[]) AS new(n, state, cause, since, heard_at)"
+            "INSERT INTO telemetry_nodestatusrow AS s (node_id, state, cause, since, as_of, heard_at, delivered_at,"
+            " newest_at) SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::timestamptz[],"
+            " %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[])"
             " ON CONFLICT (node_id) DO UPDATE SET state = EXCLUDED.state, cause = EXCLUDED.cause,"
-            " since = EXCLUDED.since, as_of = EXCLUDED.as_of, heard_at = EXCLUDED.heard_at",
-            [at, ids, states, causes, since, [one.heard_at for one in changed]],
+            " since = EXCLUDED.since, as_of = EXCLUDED.as_of, heard_at = EXCLUDED.heard_at,"
+            " delivered_at = EXCLUDED.delivered_at, newest_at = EXCLUDED.newest_at",
+            [ids, states, causes, since, *_instants(changed)],
         )
         cursor.execute(
             "DELETE FROM telemetry_nodestatespan s USING unnest(%s::bigint[], %s::timestamptz[]) AS new(n, since)"
@@ -112,33 +145,38 @@ def _record(changed: list[_Judged], at: datetime) -> None:
         )
 
 
-def _confirm(judged: list[_Judged], at: datetime) -> None:
+def _confirm(judged: list[_Judged]) -> None:
     """Nothing changed for these but that it was looked at: one statement, for this is nearly every node every time."""
     if not judged:
         return
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE telemetry_nodestatusrow s SET as_of = %s, heard_at = new.heard_at"
-            " FROM unnest(%s::int[], %s::timestamptz[]) AS new(node_id, heard_at) WHERE s.node_id = new.node_id",
-            [at, [one.node_id for one in judged], [one.heard_at for one in judged]],
+            "UPDATE telemetry_nodestatusrow s SET as_of = new.as_of, heard_at = new.heard_at,"
+            " delivered_at = new.delivered_at, newest_at = new.newest_at FROM unnest(%s::int[], %s::timestamptz[],"
+            " %s::timestamptz[], %s::timestamptz[], %s::timestamptz[])"
+            " AS new(node_id, as_of, heard_at, delivered_at, newest_at) WHERE s.node_id = new.node_id",
+            [[one.node.node_id for one in judged], *_instants(judged)],
         )
 
 
-def _began(verdict: Verdict, heard_at: datetime | None, row: _Row | None, at: datetime) -> datetime:
-    """When a new state began: silence since the last word, anything else now. Never before the last change."""
-    silent = verdict.cause.startswith("silent")
-    began = heard_at if silent and heard_at else at
+def _instants(judged: list[_Judged]) -> list[list[datetime | None]]:
+    """Their `instants`, side by side."""
+    return [list(column) for column in zip(*(one.instants for one in judged), strict=True)]
+
+
+def _began(verdict: Verdict, spoke_at: datetime | None, row: _Row | None, at: datetime) -> datetime:
+    """When a new state began: unheard since the last word, anything else now. Never before the last change."""
+    began = spoke_at if verdict.cause in _SINCE_THE_LAST_WORD and spoke_at else at
     return max(began, row.since) if row else began
 
 
-def silent_nodes(now: datetime | None = None) -> list[int]:
-    """Nodes whose state was last judged before their silence became long enough to matter."""
-    at = now or timezone.now()
+def unconfirmed(before: datetime) -> list[int]:
+    """Nodes that have not been judged as of this instant or later, new ones too."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT n.id FROM homes_node n LEFT JOIN telemetry_nodestatusrow s ON s.node_id = n.id"
             " WHERE s.node_id IS NULL OR s.as_of < %s",
-            [at - timedelta(seconds=5)],
+            [before],
         )
         return [row[0] for row in cursor.fetchall()]
 

@@ -29,18 +29,16 @@ _LOCK_FAMILY: Final = 7_301
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What Postgres has committed: for the raw store to take, and the ids of the nodes that were touched."""
+    """What Postgres has committed, for the raw store to take."""
 
     wide: list[Rows]
     other: Others
-    touched: set[int]
 
 
-def write(batches: Sequence[Batch], shard: int) -> set[int]:
-    """`commit`, and hand it to the raw store. Returns the ids of the nodes that were touched."""
+def write(batches: Sequence[Batch], shard: int) -> None:
+    """`commit`, and hand it to the raw store."""
     written = commit(batches, shard)
     raw_store().take(written.wide, written.other)
-    return written.touched
 
 
 def commit(batches: Sequence[Batch], shard: int) -> Written:
@@ -66,7 +64,7 @@ def _commit(batches: Sequence[Batch], shard: int) -> Written:
         other = others(samples)
         _write_other(cursor, other)
         _mark_dirty(cursor, wide)
-    return Written(wide, other, {batch.node_id for batch in batches})
+    return Written(wide, other)
 
 
 _KINDS: Final = frozenset(Kind)

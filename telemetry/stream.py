@@ -10,7 +10,8 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import redis
@@ -29,6 +30,8 @@ LOOK_SECONDS: Final = 10.0
 ALONE_AFTER: Final = 2
 MOST_TRIES: Final = 5
 """Delivered as often as this and stored none of the times: first an entry is tried alone, then not any more."""
+LETTER: Final = b"letter"
+"""The field of an entry that is retried, beside `b`: the id of the letter that it was."""
 DEAD_LETTERS: Final = "xfra:ingest:dead"
 DEAD_BYTES: Final = f"{DEAD_LETTERS}:bytes"
 DEAD_FULL: Final = f"{DEAD_LETTERS}:full"
@@ -105,11 +108,23 @@ class StreamFull(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`tries` is how often it was delivered before and neither stored nor given back."""
+    """`tries` is how often it was delivered before and neither stored nor given back; `letter` as what it was among the
+    dead letters, where it is retried."""
 
     id: bytes
     body: bytes
     tries: int = 0
+    letter: bytes = b""
+
+    @property
+    def came_at(self) -> datetime:
+        """When it came, by Redis' clock: of a letter, when it was buried."""
+        return came_at(self.letter or self.id)
+
+
+def came_at(entry_id: bytes) -> datetime:
+    """An entry's id begins with the milliseconds of when it was appended."""
+    return datetime.fromtimestamp(int(entry_id.partition(b"-")[0]) / 1000, UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +201,7 @@ class Drain:
         some = list(itertools.takewhile(lambda entry_id: tries[entry_id] < ALONE_AFTER, tries)) or list(tries)[:1]
         self._left_over = some[-1] if some else None
         found = self._read(after, len(some), None) if some else []
-        return [Entry(entry.id, entry.body, tries.get(entry.id, 0)) for entry in found]
+        return [replace(entry, tries=tries.get(entry.id, 0)) for entry in found]
 
     def _read(self, start: str | bytes, count: int, wait_ms: int | None) -> list[Entry]:
         answer: Any = self._client.xreadgroup(GROUP, CONSUMER, {self._keys.stream: start}, count=count, block=wait_ms)
@@ -195,7 +210,7 @@ class Drain:
         gone = [entry_id for entry_id, fields in entries if not fields]
         if gone:
             self._client.xack(self._keys.stream, GROUP, *gone)
-        return [Entry(entry_id, fields[b"b"]) for entry_id, fields in entries if fields]
+        return [Entry(entry_id, fields[b"b"], letter=fields.get(LETTER, b"")) for entry_id, fields in entries if fields]
 
     def give_back(self, entries: Sequence[Entry]) -> None:
         """Say that it is not for anything in these entries that they were not stored."""
@@ -240,6 +255,22 @@ class Drain:
         """How many entries there is something to do about."""
         answer: Any = self._backlog(keys=[self._keys.stream, DEAD_FULL])
         return int(answer)
+
+    def waits_since(self) -> datetime | None:
+        """When the oldest entry came that is still to be stored; None where there is none.
+
+        What is kept for want of room in the dead letters is not: it may wait for days.
+        """
+        stream, last = self._keys.stream, b"-"
+        found: list[bytes] = []
+        if self._client.exists(stream):
+            for group in self._client.xinfo_groups(stream):
+                last = b"(" + group["last-delivered-id"]
+                pending: Any = self._client.xpending_range(stream, GROUP, "-", "+", 1, CONSUMER)
+                found += [one["message_id"] for one in pending]
+            fresh: Any = self._client.xrange(stream, last, "+", count=1)
+            found += [entry_id for entry_id, _ in fresh]
+        return min(map(came_at, found), default=None)
 
     def is_attended(self) -> bool:
         """Whether somebody owns the shard or was called for it."""

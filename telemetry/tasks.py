@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -20,14 +21,16 @@ from kombu.exceptions import KombuError
 from psycopg_pool import PoolTimeout
 from redis import RedisError
 
-from telemetry import ingest, live, partitions, register_marks, registry, rollups, room, sealing, states
-from telemetry.stream import Drain, connect
+from telemetry import ingest, listening, live, partitions, register_marks, registry, rollups, room, sealing, states
+from telemetry.stream import Drain, connect, shard_of
 
 logger = logging.getLogger("telemetry.tasks")
 
 PATIENCE_SECONDS: Final = 60.0
 PAUSE_SECONDS: Final = 0.5
 BACKGROUND_NICENESS: Final = 10
+CONFIRMED_SECONDS: Final = 10.0
+"""How long a state that was confirmed needs no second look; longer than it takes what came to be told."""
 
 
 @shared_task(name="telemetry.tasks.drain")
@@ -96,10 +99,23 @@ def _call_where_needed(*shards: int) -> None:
 
 @shared_task(name="telemetry.tasks.watch_silence")
 def watch_silence() -> None:
-    """Judge nodes that nobody has judged lately, which is what silence is."""
-    changed = states.judge(states.silent_nodes())
-    if changed:
-        live.publish(changed)
+    """Judge nodes that nobody has judged lately, which is what silence is, where it is not the portal's own."""
+    now = timezone.now()
+    due: dict[int, list[int]] = defaultdict(list)
+    for node_id in states.unconfirmed(now - timedelta(seconds=CONFIRMED_SECONDS)):
+        due[shard_of(node_id)].append(node_id)
+    try:
+        with connect(patience_seconds=2) as client:
+            judgeable = listening.judgeable(client, now)
+    except RedisError as error:
+        logger.warning("nobody can say who is silent: %s", error)
+        return
+    for shard, as_of in judgeable.items():
+        try:
+            if changed := states.judge(due[shard], as_of):
+                live.publish(changed)
+        except Exception:  # the other shards are not to wait for it
+            logger.exception("%s silent nodes could not be judged or told of", len(due[shard]))
 
 
 @shared_task(name="telemetry.tasks.roll_up")

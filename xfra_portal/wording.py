@@ -124,6 +124,16 @@ def _missing(cause: Cause, facts: Facts) -> Story:
             "It is connected, but its processors are not. The operator can see it. Your home is not affected.",
         )
     words = formats.duration(facts.silent_seconds) if facts.silent_seconds is not None else "a while"
+    if cause is Cause.LATE:
+        return Story(
+            f"What your node reports arrives {words} late.",
+            "It is catching up after an interruption, or its clock is wrong. Your home's power does not depend on it.",
+        )
+    if cause is Cause.NO_READINGS:
+        return Story(
+            f"Your node is connected, but has sent no readings for {words}.",
+            "The operator can see it and will take care of it. Your home's power does not depend on it.",
+        )
     line = " Your internet was up when it last reported." if cause is Cause.SILENT_LINE_UP else ""
     return Story(
         f"We have not heard from your node for {words}.",
@@ -140,6 +150,9 @@ def behind(since_clock: str) -> Story:
     )
 
 
+_UNKNOWN: Final = {Cause.LATE: "Reported late", Cause.NO_READINGS: "Connected, but sent no readings"}
+
+
 def past(state: State, cause: Cause, seconds: float, circuit: str | None) -> str:
     """One line of `Lately`: what happened and for how long."""
     words = formats.duration(seconds)
@@ -154,7 +167,7 @@ def past(state: State, cause: Cause, seconds: float, circuit: str | None) -> str
         State.PAUSED: "Paused",
         State.SERVICE: "Being serviced",
         State.DOWN: "Not working",
-        State.UNKNOWN: "Not heard from",
+        State.UNKNOWN: _UNKNOWN.get(cause, "Not heard from"),
         State.WORKING: "Working",
     }
     return f"{sentences[state]} for {words}"

@@ -23,6 +23,8 @@ class Migration(migrations.Migration):
                 ('since', models.DateTimeField()),
                 ('as_of', models.DateTimeField()),
                 ('heard_at', models.DateTimeField(null=True)),
+                ('delivered_at', models.DateTimeField(null=True)),
+                ('newest_at', models.DateTimeField(null=True)),
             ],
         ),
         migrations.CreateModel(

@@ -15,7 +15,13 @@ class NodeStatusRow(models.Model):
     cause = models.CharField(max_length=20, blank=True)
     since = models.DateTimeField()
     as_of = models.DateTimeField()
+    """Up to when what came in has been looked at."""
     heard_at = models.DateTimeField(null=True)
+    """Of when its newest reading is, by its own clock."""
+    delivered_at = models.DateTimeField(null=True)
+    """When anything last came from it, by the portal's clock."""
+    newest_at = models.DateTimeField(null=True)
+    """Of when the newest sample is of what last came from it, of whatever family, by its own clock."""
 
     def __str__(self) -> str:
         return f"{self.node_id}: {self.state}"

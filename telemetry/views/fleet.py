@@ -26,7 +26,7 @@ from telemetry.alarms import Alarm
 from telemetry.fleet_groups import NOT_SET
 from telemetry.node_state import State
 from telemetry.payloads import FleetCell
-from telemetry.readings import NodeGlance
+from telemetry.readings import NodeStatus
 from telemetry.roster import Listed
 from telemetry.views.needs import needs_of
 from telemetry.views.staff import staff_only
@@ -45,7 +45,7 @@ _STATE_ORDER = {
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Sums over cells; a silent node adds nothing to the powers, which nobody knows where all are silent.
+    """Sums over cells; a node of which nothing is known now adds nothing, and where that is all, powers are unknown.
 
     `static/telemetry/js/fleet.js` sums alike.
     """
@@ -65,7 +65,7 @@ def totals(cells: Iterable[FleetCell]) -> Totals:
     return Totals(
         nodes=len(cells),
         by_state={state.value: states.get(state.value, 0) for state in State},
-        gpus_seen=sum(cell["gpus_seen"] for cell in cells),
+        gpus_seen=sum(cell["gpus_seen"] for cell in cells if cell["state"] != State.UNKNOWN),
         gpus_expected=sum(cell["gpus_expected"] for cell in cells),
         watts=combine(Function.SUM, [cell["node_watts"] for cell in cells]),
         spare_watts=combine(Function.SUM, [cell["spare_watts"] for cell in cells]),
@@ -82,16 +82,16 @@ def fleet(request: HttpRequest) -> HttpResponse:
     known = reads.glances([node.pk for node in everybody], now)
     placed = _filtered(request, everybody)
     nodes, cells = _in_state(request, placed, roster.cells(placed, known))
+    sees_every_home = request.user.operator_role in SEES_EVERY_HOME
     items = attention.needs(roster.subjects(everybody, known), now)
     groups = _grouped(request, nodes, cells)
-    sees_every_home = request.user.operator_role in SEES_EVERY_HOME
     context = {
         "shell": "operator",
         "live": LIVE if sees_every_home else "",
         "totals": totals(cells),
         "groups": groups,
         "cells_json": cells_json(groups, _left_out(everybody, placed), _state_of(request)),
-        "alarms": _alarms(known.values(), now) if sees_every_home else [],
+        "alarms": _alarms([(known[node.pk].status, node.feeder) for node in everybody], now) if sees_every_home else [],
         "needs": needs_of(items, {node.pk for node in nodes}, request.GET.get("needs") == "all"),
         "newest_at": max((at for node in nodes if (at := known[node.pk].heard_at)), default=None),
         **_table(request, cells),
@@ -100,8 +100,11 @@ def fleet(request: HttpRequest) -> HttpResponse:
     return render(request, "telemetry/fleet.html", context)
 
 
-def _alarms(glances: Iterable[NodeGlance], now: datetime) -> list[Alarm]:
-    return [*alarms.of_judging((glance.status for glance in glances), now), *alarms.ringing()]
+def _alarms(known: list[tuple[NodeStatus, str]], now: datetime) -> list[Alarm]:
+    ringing = alarms.ringing()
+    if any(alarm.explains_silence for alarm in ringing):
+        return ringing
+    return [*alarms.of_judging((status for status, _ in known), now), *alarms.of_silence(known, now), *ringing]
 
 
 def _state_of(request: HttpRequest) -> str:

@@ -10,6 +10,8 @@ from urllib.parse import urlencode
 
 import pytest
 
+from homes.access import acting_as_system
+from telemetry.models import NodeStatusRow
 from tests.api.heard import tell
 from tests.cast import Cast, needs_database
 
@@ -154,12 +156,19 @@ def test_nodes_are_listed_with_their_state_and_the_fleet_with_totals(cast: Cast)
         ("cast-00001", "working", ""),
         ("cast-00002", "unknown", "never_heard"),
     ]
-    assert [row["id"] for row in _get(cast, "operator", "nodes", state="working").json()["results"]] == [cast.node.pk]
+
+    def ids(state: str) -> list[int]:
+        return [row["id"] for row in _get(cast, "operator", "nodes", state=state).json()["results"]]
+
+    assert (ids("working"), ids("unknown"), ids("down")) == ([cast.node.pk], [cast.other_node.pk], [])
     fleet = _get(cast, "billing", "fleet").json()
     assert [cell["state"] for cell in fleet["cells"]] == ["working", "unknown"]
     totals = fleet["totals"]
     assert (totals["nodes"], totals["by_state"]["working"], totals["by_state"]["unknown"]) == (2, 1, 1)
     assert (totals["watts"], totals["spare_watts"], totals["gpus_expected"]) == (10_600.0, 24_000.0, 32)
+    with acting_as_system():
+        NodeStatusRow.objects.update(as_of=now - timedelta(minutes=2))
+    assert (ids("working"), ids("unknown")) == ([], [cast.node.pk, cast.other_node.pk]), "nobody has looked since"
 
 
 def test_states_over_time(cast: Cast) -> None:

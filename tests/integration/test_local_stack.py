@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import signal
 import time
 from pathlib import Path
@@ -57,6 +58,19 @@ def test_a_taken_port_is_a_clear_error(bench: Bench) -> None:
     finally:
         other.stop()
     assert bench.stack.is_ready()
+
+
+def test_a_connection_outlives_the_pause_between_two_pushes(bench: Bench) -> None:
+    """uvicorn's own 5 s would have each push of a node begin with a new one, or meet the end of the old one."""
+    connection = http.client.HTTPConnection("127.0.0.1", bench.port, timeout=20)
+    sockets = set()
+    for pause in (0.0, 6.0):
+        time.sleep(pause)
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().read()
+        sockets.add(connection.sock)
+    assert len(sockets) == 1 and None not in sockets
+    connection.close()
 
 
 @pytest.mark.parametrize("part", ["web", "ingest", "worker", "beat"])

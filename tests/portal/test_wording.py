@@ -25,6 +25,8 @@ CASES = [
     (State.UNKNOWN, Cause.SILENT_LINE_UP, "We have not heard from your node for 6 minutes."),
     (State.DOWN, Cause.NO_GPUS, "Your node is not working."),
     (State.UNKNOWN, Cause.SILENT, "We have not heard from your node for 6 minutes."),
+    (State.UNKNOWN, Cause.LATE, "What your node reports arrives 6 minutes late."),
+    (State.UNKNOWN, Cause.NO_READINGS, "Your node is connected, but has sent no readings for 6 minutes."),
     (State.UNKNOWN, Cause.NEVER_HEARD, "We have not heard from your node yet."),
     (State.UNKNOWN, Cause.NOT_JUDGED, "We cannot say how your node is right now."),
 ]
@@ -63,6 +65,15 @@ def test_nobody_is_said_to_have_been_told() -> None:
 @pytest.mark.parametrize("cause", Cause)
 def test_every_past_says_how_long(state: State, cause: Cause) -> None:
     assert past(state, cause, 2280, "oven").endswith("38 minutes")
+
+
+def test_who_delivered_was_heard_from() -> None:
+    told = {cause: past(State.UNKNOWN, cause, 2280, None) for cause in (Cause.SILENT, Cause.LATE, Cause.NO_READINGS)}
+    assert told == {
+        Cause.SILENT: "Not heard from for 38 minutes",
+        Cause.LATE: "Reported late for 38 minutes",
+        Cause.NO_READINGS: "Connected, but sent no readings for 38 minutes",
+    }
 
 
 def test_circuits_are_things_in_a_house() -> None:

@@ -31,7 +31,8 @@ def node(state: State, cause: Cause = Cause.NONE, gpus: int = 16, heard: float =
     pick = lambda prefix: {k.removeprefix(prefix): Cell(v, at) for k, v in values.items() if k.startswith(prefix)}  # noqa: E731
     own = {k: Cell(v, at) for k, v in values.items() if not k.startswith(("gpu_", "circuit_"))}
     tiles = tuple(GpuLatest(i, f"GPU-{i}", i, {"power_watts": Cell(500.0, at), **pick("gpu_")}) for i in range(gpus))
-    return NodeLatest(7, NodeStatus(state, cause, AN_HOUR_AGO, at), at, own, tiles, pick("circuit_"))
+    since = at if state is State.UNKNOWN else AN_HOUR_AGO
+    return NodeLatest(7, NodeStatus(state, cause, since, at), at, own, tiles, pick("circuit_"))
 
 
 SENTENCES = [
@@ -71,6 +72,14 @@ SENTENCES = [
         "Unknown: nothing heard for 3.0 h, and nothing else is known of the home's line.",
     ),
     (
+        node(State.UNKNOWN, Cause.LATE, heard=420),
+        "Unknown: what arrives now is of 7 min ago. It catches up, or its clock is behind.",
+    ),
+    (
+        node(State.UNKNOWN, Cause.NO_READINGS, heard=420),
+        "Unknown: its agent delivers, but has sent no reading of the node for 7 min. Suspect its exporters.",
+    ),
+    (
         node(State.UNKNOWN, Cause.NOT_JUDGED, heard=600),
         "Unknown: the portal is behind for 10 min; that says nothing about this node.",
     ),
@@ -84,15 +93,25 @@ def test_the_sentence_that_says_why(latest: NodeLatest, sentence: str) -> None:
     assert explain(latest, 16, NOW) == sentence
 
 
+def test_nothing_is_heard_since_something_came_last() -> None:
+    """Its readings are older than what its agent said last."""
+    found = node(State.UNKNOWN, Cause.SILENT, heard=3 * 3600)
+    mute = replace(found, status=replace(found.status, since=NOW - timedelta(minutes=4)))
+    assert explain(mute, 16, NOW).startswith("Unknown: nothing heard for 4 min,")
+
+
 @pytest.mark.parametrize("state", State)
 @pytest.mark.parametrize("cause", Cause)
 def test_there_is_always_a_sentence(state: State, cause: Cause) -> None:
     assert explain(node(state, cause), 16, NOW).endswith(".")
 
 
-def glance(state: State, cause: Cause = Cause.NONE, gpus: int = 16, minutes: float = 60, **known: Any) -> NodeGlance:
+def glance(
+    state: State, cause: Cause = Cause.NONE, gpus: int = 16, minutes: float = 60, late: float = 0, **known: Any
+) -> NodeGlance:
+    """`minutes` for how long, `late` by how many minutes its newest reading is old."""
     status = NodeStatus(state, cause, NOW - timedelta(minutes=minutes), NOW)
-    return NodeGlance(7, status, NOW, gpus, **known)
+    return NodeGlance(7, status, NOW - timedelta(minutes=late), gpus, **known)
 
 
 def needs(*glances: NodeGlance, **about: Any) -> list[attention.Row]:
@@ -192,14 +211,49 @@ def test_the_whole_list_is_there_for_the_asking() -> None:
     assert len(needs_of(items, {7}, is_whole=True).rows) == 48
 
 
-@pytest.mark.parametrize(("seconds", "rings"), [(59, False), (61, True)])
-def test_a_portal_that_is_behind_says_so_itself(seconds: float, rings: bool) -> None:
-    working = NodeStatus(State.WORKING, Cause.NONE, AN_HOUR_AGO, NOW - timedelta(seconds=seconds))
-    never = NodeStatus(State.UNKNOWN, Cause.NEVER_HEARD, None, None)
-    found = alarms.of_judging([working, replace(working, as_of=AN_HOUR_AGO), never], NOW)
-    assert [alarm.severity for alarm in found] == [Severity.CRITICAL] * rings
-    assert all("It is not the nodes" in alarm.sentence for alarm in found)
-    assert alarms.of_judging([], NOW) == alarms.of_judging([never], NOW) == []
+NEVER = NodeStatus(State.UNKNOWN, Cause.NEVER_HEARD, None, None)
+WORKING = NodeStatus(State.WORKING, Cause.NONE, AN_HOUR_AGO, NOW)
+
+
+def test_a_portal_that_is_behind_says_so_itself() -> None:
+    behind = NodeStatus(State.UNKNOWN, Cause.NOT_JUDGED, AN_HOUR_AGO, NOW - timedelta(minutes=3))
+    before = replace(behind, as_of=AN_HOUR_AGO)
+    (found,) = alarms.of_judging([before, behind, NEVER], NOW)
+    assert (found.severity, found.sentence) == (
+        Severity.CRITICAL,
+        "The portal is behind: for 3 min it has not looked at any node. It is not the nodes",
+    )
+    (some,) = alarms.of_judging([before, WORKING, WORKING, NEVER], NOW)
+    assert "for 60 min it has not looked at 1 of 3 nodes" in some.sentence
+    assert alarms.of_judging([], NOW) == alarms.of_judging([NEVER, WORKING], NOW) == []
+
+
+def test_a_fleet_is_hardly_silent_by_itself() -> None:
+    silent = NodeStatus(State.UNKNOWN, Cause.SILENT, NOW - timedelta(minutes=7), NOW), "A"
+    line_up = NodeStatus(State.UNKNOWN, Cause.SILENT_LINE_UP, NOW - timedelta(minutes=90), NOW), "B"
+    late = NodeStatus(State.UNKNOWN, Cause.LATE, AN_HOUR_AGO, NOW), "B"
+    visited = NodeStatus(State.SERVICE, Cause.VISIT, AN_HOUR_AGO, NOW), "B"
+    (found,) = alarms.of_silence([silent, silent, line_up, (NEVER, "B"), visited], NOW)
+    assert found.severity is Severity.CRITICAL
+    assert found.sentence == "Nothing is heard from 3 of 3 nodes for 7 min: suspect our own side"
+    assert "9 of 10 nodes" in alarms.of_silence([*[silent] * 8, line_up, late], NOW)[0].sentence
+    nowhere = silent[0], ""
+    assert alarms.of_silence([nowhere] * 3, NOW), "where no feeder is set, none can be to blame"
+    for known in ([], [(NEVER, "A")], [silent, line_up], [silent] * 9, [*[silent] * 7, line_up, late]):
+        assert alarms.of_silence(known, NOW) == []
+
+
+def test_who_delivers_is_not_sent_a_technician() -> None:
+    assert (
+        needs(glance(State.UNKNOWN, Cause.LATE, minutes=9), glance(State.UNKNOWN, Cause.NO_READINGS, minutes=1)) == []
+    )
+    late = glance(State.UNKNOWN, Cause.LATE, minutes=11, late=7)
+    mute = glance(State.UNKNOWN, Cause.NO_READINGS, minutes=11)
+    first, second = needs(late, mute)
+    assert (first.severity, first.action) == (Severity.MAJOR, "restart its exporters, then see their log")
+    assert (second.severity, second.lost_gpus) == (Severity.MINOR, 0)
+    assert second.sentence == "what it delivers is 7 min late" and "set the node's clock" in second.action
+    assert len(needs(late, late, late, mute, mute, mute)) == 6, "each has a clock and exporters of its own"
 
 
 def test_totals_add_nothing_for_what_is_unknown() -> None:
@@ -209,6 +263,7 @@ def test_totals_add_nothing_for_what_is_unknown() -> None:
 
     found = totals([cell("working", 10_000.0, 0.8), cell("unknown", None, None), cell("down", None, None)])
     assert (found.nodes, found.watts, found.busy_ratio) == (3, 10_000.0, 0.8)
+    assert (found.gpus_seen, found.gpus_expected) == (32, 48), "nobody sees those of a node that is not heard"
     assert found.by_state["unknown"] == found.by_state["down"] == 1
     nobody = totals([cell("unknown", None, None)])
     assert (nobody.watts, nobody.spare_watts, nobody.busy_ratio) == (None, None, None)

@@ -118,6 +118,29 @@ def test_a_feeder_that_loses_power_is_one_row(cast: Cast) -> None:
     assert needs(text).count("nothing heard") == 1
 
 
+def test_a_fleet_that_is_silent_at_once_suspects_the_portal(cast: Cast) -> None:
+    with acting_as_system():
+        nodes = [provision(Plan(f"lost-{i}", "America/Phoenix", "u", "p", feeder=f"feeder {i}"))[0] for i in range(4)]
+    for node in nodes:
+        hear(node, timezone.now() - timedelta(minutes=12))
+    text = page(cast, "/fleet/")
+    assert needs(text).startswith("critical Nothing is heard from 4 of 4 nodes for 12 min: suspect our own side")
+    assert needs(text).count("lost-") == 4, "and it hides nothing"
+    assert total(text, "gpus_seen") == "0"
+    hear(cast.node, timezone.now())
+    assert "suspect our own side" not in needs(page(cast, "/fleet/"))
+
+
+def test_a_door_that_is_shut_explains_that_nothing_new_is_known(cast: Cast, ingest_redis: redis.Redis) -> None:
+    hear(cast.node, timezone.now())
+    with acting_as_system():
+        NodeStatusRow.objects.update(as_of=timezone.now() - timedelta(minutes=9))
+    assert "The portal is behind" in needs(page(cast, "/fleet/"))
+    room.tell(ingest_redis, "disk", "no space")
+    told = needs(page(cast, "/fleet/"))
+    assert "Nothing is taken in: no space" in told and "start the workers" not in told
+
+
 def test_a_visit_explains_an_open_enclosure(cast: Cast) -> None:
     hear(cast.other_node, timezone.now(), enclosure_open=1.0)
     assert "Call the home; no visit is open." in needs(page(cast, "/fleet/"))

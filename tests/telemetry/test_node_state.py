@@ -12,6 +12,7 @@ import pytest
 
 from homes.models import Node
 from telemetry import reads, states, storage
+from telemetry.evidence import Delivery
 from telemetry.models import NodeStateSpan, NodeStatusRow
 from telemetry.node_state import SILENCE_SECONDS, Cause, Evidence, State, Verdict, classify
 from telemetry.stream import shard_of
@@ -32,6 +33,10 @@ FINE = Evidence(
 
 def curtailed(*reasons: str) -> dict[str, Any]:
     return {"curtailed": frozenset(reasons)}
+
+
+def delivered(seconds: float, newest: float) -> dict[str, Any]:
+    return {"delivered_seconds": seconds, "newest_seconds": newest}
 
 
 VERDICTS: list[tuple[dict[str, Any], State, Cause]] = [
@@ -69,6 +74,16 @@ VERDICTS: list[tuple[dict[str, Any], State, Cause]] = [
     ({"silent_seconds": 60.001, "line_was_up": None}, State.UNKNOWN, Cause.SILENT),
     ({"silent_seconds": 1e9, **curtailed("host_pause")}, State.UNKNOWN, Cause.SILENT_LINE_UP),
     ({"silent_seconds": None, "line_was_up": None}, State.UNKNOWN, Cause.NEVER_HEARD),
+    # it delivers, but of long ago, or nothing of its own
+    ({"silent_seconds": 61.0, **delivered(0.0, 61.0)}, State.UNKNOWN, Cause.LATE),
+    ({"silent_seconds": 61.0, **delivered(0.0, 60.0)}, State.UNKNOWN, Cause.NO_READINGS),
+    ({"silent_seconds": 110.0, **delivered(50.0, 110.0)}, State.WORKING, Cause.NONE),  # as late as it was when it came
+    ({"silent_seconds": 111.0, **delivered(50.0, 111.0)}, State.UNKNOWN, Cause.LATE),
+    ({"silent_seconds": 111.0, **delivered(50.0, 110.0)}, State.UNKNOWN, Cause.NO_READINGS),
+    ({"silent_seconds": 900.0, **delivered(60.1, 900.0)}, State.UNKNOWN, Cause.SILENT_LINE_UP),
+    ({"silent_seconds": -500.0, **delivered(60.1, -500.0)}, State.UNKNOWN, Cause.SILENT_LINE_UP),  # its clock is ahead
+    ({"silent_seconds": None, **delivered(0.0, 0.0)}, State.UNKNOWN, Cause.NEVER_HEARD),
+    (delivered(0.0, 1.0), State.WORKING, Cause.NONE),
     # a visit explains everything
     ({"in_service": True}, State.SERVICE, Cause.VISIT),
     ({"in_service": True, "silent_seconds": 1e9, **curtailed("outage")}, State.SERVICE, Cause.VISIT),
@@ -105,22 +120,29 @@ def at(second: float) -> datetime:
     return T0 + timedelta(seconds=second)
 
 
+def ms(second: float) -> int:
+    return int(at(second).timestamp() * 1000)
+
+
+def came(node: Node, second: float, of: float) -> dict[int, Delivery]:
+    return {node.pk: Delivery(at(second), at(of))}
+
+
 def hear(node: Node, second: float, *parts: Any) -> None:
     """Parts are functions of the instant in milliseconds."""
-    ms = int(at(second).timestamp() * 1000)
-    storage.write([batch(node.pk, *(part(ms) for part in parts))], shard_of(node.pk))
+    storage.write([batch(node.pk, *(part(ms(second)) for part in parts))], shard_of(node.pk))
 
 
-def panel(ms: int) -> Any:
-    return series("xfra_panel_power_watts", [(ms, 1000.0)], channel="home")
+def panel(at_ms: int) -> Any:
+    return series("xfra_panel_power_watts", [(at_ms, 1000.0)], channel="home")
 
 
 def pause(value: float) -> Any:
-    return lambda ms: series("xfra_node_curtailed", [(ms, value)], reason="host_pause")
+    return lambda at_ms: series("xfra_node_curtailed", [(at_ms, value)], reason="host_pause")
 
 
 def line(value: float) -> Any:
-    return lambda ms: series("xfra_internet_up", [(ms, value)], traffic="home")
+    return lambda at_ms: series("xfra_internet_up", [(at_ms, value)], traffic="home")
 
 
 def told(node: Node) -> list[tuple[str, str, float, float | None]]:
@@ -179,6 +201,51 @@ class TestJudge:
         assert told(node) == [("working", "", 1, 100), ("unknown", "silent", 100, None)]
         assert_contiguous(node)
 
+    def test_a_clock_that_is_behind_is_not_silence(self, node: Node) -> None:
+        """What it delivers is of five minutes ago, again and again: it is late, and silent only when nothing comes."""
+        for second in (0, 10, 20):
+            hear(node, second - 300, panel, line(1))
+            states.judge([node.pk], at(second), came(node, second, of=second - 300))
+        states.judge([node.pk], at(80))
+        assert told(node) == [("unknown", "late", 0, None)]
+        states.judge([node.pk], at(80.001))
+        assert told(node) == [("unknown", "late", 0, 20), ("unknown", "silent_line_up", 20, None)]
+        hear(node, 90, panel)
+        states.judge([node.pk], at(91), came(node, 90.5, of=90))
+        assert told(node)[-1] == ("working", "", 91, None)
+        assert_contiguous(node)
+
+    def test_a_clock_that_is_ahead_hides_no_silence(self, node: Node) -> None:
+        hear(node, 500, panel)
+        states.judge([node.pk], at(1), came(node, 0, of=500))
+        states.judge([node.pk], at(61))
+        assert told(node) == [("unknown", "silent", 1, None)]
+
+    def test_an_agent_without_its_exporters_is_not_silence(self, node: Node) -> None:
+        """It goes on to say `up 0` of them."""
+        hear(node, 0, panel, line(1))
+        states.judge([node.pk], at(1), came(node, 1, of=0))
+        for second in (30, 60, 90):
+            hear(node, second, lambda at_ms: series("up", [(at_ms, 0.0)], job="node"))
+            states.judge([node.pk], at(second + 1), came(node, second + 1, of=second))
+        assert told(node)[-1] == ("unknown", "no_readings", 1, None)
+        states.judge([node.pk], at(120))
+        assert told(node)[-1][:2] == ("unknown", "no_readings"), "between two deliveries too"
+        states.judge([node.pk], at(200))
+        assert told(node)[-2:] == [("unknown", "no_readings", 1, 91), ("unknown", "silent_line_up", 91, None)]
+        assert_contiguous(node)
+
+    def test_nobody_is_judged_back_in_time(self, node: Node) -> None:
+        """What has waited for days and is stored now is no news of the node."""
+        hear(node, 0, panel)
+        states.judge([node.pk], at(1), came(node, 0.5, of=0))
+        states.judge([node.pk], at(100))
+        hear(node, -3000, panel)
+        assert states.judge([node.pk], at(-2999), came(node, -2999, of=-3000)) == set()
+        assert told(node)[-1] == ("unknown", "silent", 1, None)
+        row = NodeStatusRow.objects.get(node=node)
+        assert (row.as_of, row.delivered_at, row.newest_at) == (at(100), at(0.5), at(0))
+
     def test_what_the_last_word_said_of_the_line(self, node: Node) -> None:
         """It is all that is known of it; what was said of the line long before the last word says nothing."""
         hear(node, 0, panel, line(1))
@@ -194,21 +261,21 @@ class TestJudge:
     def test_a_state_that_nobody_confirms_is_unknown_when_read(self, node: Node) -> None:
         now = datetime.now(UTC)
         hear(node, (now - T0).total_seconds() - 90, panel)
-        states.judge([node.pk], now - timedelta(seconds=59))
-        assert reads.statuses([node.pk])[node.pk].state is State.WORKING
         states.judge([node.pk], now - timedelta(seconds=61))
         found = reads.statuses([node.pk])[node.pk]
         assert (found.state, found.cause) == (State.UNKNOWN, Cause.NOT_JUDGED)
         assert found.as_of == now - timedelta(seconds=61)
         assert told(node)[-1][:2] == ("working", ""), "it is not recorded"
+        states.judge([node.pk], now - timedelta(seconds=50))
+        assert reads.statuses([node.pk])[node.pk].state is State.WORKING
 
     def test_since_when_a_gpu_tells_of_its_xid(self, make_node: MakeNode) -> None:
         """The gauge sticks: told anew is not new. Another code is, and so is the same one after none."""
         node, _ = make_node()
 
         def tell(second: float, code: float) -> tuple[int, float] | None:
-            told = lambda ms: gpu(3, "DCGM_FI_DEV_XID_ERRORS", [(ms, code)], node.hostname)  # noqa: E731
-            watts = lambda ms: gpu(3, "DCGM_FI_DEV_BOARD_POWER_WATTS", [(ms, 500.0)], node.hostname)  # noqa: E731
+            told = lambda at_ms: gpu(3, "DCGM_FI_DEV_XID_ERRORS", [(at_ms, code)], node.hostname)  # noqa: E731
+            watts = lambda at_ms: gpu(3, "DCGM_FI_DEV_BOARD_POWER_WATTS", [(at_ms, 500.0)], node.hostname)  # noqa: E731
             hear(node, second, told, watts)
             states.judge([node.pk], at(second))
             (xid,) = reads.glances([node.pk], at(second))[node.pk].xids or (None,)
@@ -224,7 +291,7 @@ class TestJudge:
     def test_fifteen_of_sixteen(self, node: Node) -> None:
         def watts(slots: range, value: float = 500.0) -> list[Any]:
             return [
-                lambda ms, slot=slot: gpu(slot, "DCGM_FI_DEV_BOARD_POWER_WATTS", [(ms, value)], node.hostname)
+                lambda at_ms, slot=slot: gpu(slot, "DCGM_FI_DEV_BOARD_POWER_WATTS", [(at_ms, value)], node.hostname)
                 for slot in slots
             ]
 
@@ -257,7 +324,7 @@ class TestJudge:
         assert told(node) == before
 
     def test_any_history_gives_contiguous_spans(self, make_node: MakeNode) -> None:
-        """Words late and early, judges with clocks that run back: never an overlap, never a hole."""
+        """Words late and early, judges with clocks that run back, deliveries or none: no overlap and no hole ever."""
         for seed in range(3):
             node, rng = make_node()[0], random.Random(seed)
             now = 0.0
@@ -267,14 +334,15 @@ class TestJudge:
                     word = rng.choice([[panel], [panel, pause(1)], [panel, pause(0)], [line(1)]])
                     hear(node, now + rng.choice([-100, -1, 0, 120]), *word)
                 if rng.random() < 0.7:
-                    states.judge([node.pk], at(now))
+                    delivered = came(node, now - rng.choice([0, 30, 90]), of=now - rng.choice([-300, 0, 300]))
+                    states.judge([node.pk], at(now), delivered if rng.random() < 0.5 else None)
                     assert_contiguous(node)
 
     def test_who_is_due_to_be_judged(self, make_node: MakeNode) -> None:
         (fresh, _), (stale, _), (never, _) = make_node(), make_node(), make_node()
         states.judge([fresh.pk], at(100))
         states.judge([stale.pk], at(90))
-        due = set(states.silent_nodes(at(100)))
+        due = set(states.unconfirmed(at(100)))
         assert due >= {stale.pk, never.pk}
         assert fresh.pk not in due
 

@@ -119,7 +119,7 @@ def test_what_postgres_refuses_again_and_again_is_bounded(
 def test_a_node_that_cannot_be_judged_stops_nobody(
     ingest_redis: redis.Redis, node: Node, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def judge(node_ids: object) -> set[int]:
+    def judge(*_: object, **__: object) -> set[int]:
         raise ZeroDivisionError("in a rule")
 
     monkeypatch.setattr(states, "judge", judge)

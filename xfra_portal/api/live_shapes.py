@@ -18,7 +18,7 @@ _WORDS: Final = {
     "value": "In the unit that the field's name says.",
     "at": "When it was measured (UTC).",
     "heard_at": "Instant of the newest sample; null: never heard.",
-    "as_of": "When the state was last judged.",
+    "as_of": "Up to when what came in had been looked at when the state was judged.",
     "battery_watts": "The battery's power; charging is positive.",
     "site_watts": "At the service entrance; import is positive.",
     "residual_watts": "What the meters do not account for: site less home, node and battery, plus solar.",

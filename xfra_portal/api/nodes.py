@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db.models import Q
 from django.http import Http404, HttpResponse
+from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter
 from redis import RedisError
 from rest_framework.request import Request
@@ -16,7 +17,7 @@ from homes.models import InventoryEvent, Node
 from telemetry import payloads, reads, refusals, roster
 from telemetry.catalogue import COLUMNS, Kind
 from telemetry.models import NodeStatusRow
-from telemetry.node_state import State
+from telemetry.node_state import SILENCE_SECONDS, State
 from telemetry.readings import NodeStatus
 from telemetry.views.fleet import totals
 from xfra_portal.api import histories, metrics, queries, serializers
@@ -50,13 +51,21 @@ class Nodes(View):
             nodes = nodes.filter(Q(hostname__icontains=_text(given["q"])))
         if given.get("state"):
             state = queries.choice_of(request, "state", [state.value for state in State], "")
-            nodes = nodes.filter(pk__in=NodeStatusRow.objects.filter(state=state).values("node"))
+            nodes = nodes.filter(_is_in(state))
         pages = CursorPagination()
         found = pages.paginate_queryset(nodes, request, self) or []
         states = reads.statuses(node.pk for node in found)
         listed = serializers.NodeSerializer(found, many=True).data
         rows = [{**row, "state": _state(states[node.pk])} for node, row in zip(found, listed, strict=True)]
         return pages.get_paginated_response(rows)
+
+
+def _is_in(state: str) -> Q:
+    """As `reads.statuses` tells it: unknown is what nobody has confirmed for a minute, and who was never heard."""
+    judged = NodeStatusRow.objects.filter(as_of__gte=timezone.now() - timedelta(seconds=SILENCE_SECONDS))
+    if state == State.UNKNOWN:
+        return ~Q(pk__in=judged.exclude(state=State.UNKNOWN).values("node"))
+    return Q(pk__in=judged.filter(state=state).values("node"))
 
 
 def _state(status: NodeStatus) -> payloads.StatePayload:

@@ -154,8 +154,8 @@ class FleetTotalsSerializer(s.Serializer):
 
     nodes = s.IntegerField()
     by_state = s.DictField(child=s.IntegerField(), help_text="Number of nodes in each state.")
-    gpus_seen = s.IntegerField()
-    gpus_expected = s.IntegerField()
+    gpus_seen = s.IntegerField(help_text="Of the nodes whose state is known.")
+    gpus_expected = s.IntegerField(help_text="Of all nodes.")
     watts = s.FloatField(allow_null=True, help_text="What the nodes draw.")
     spare_watts = s.FloatField(allow_null=True, help_text="What the homes' services could still carry.")
     busy_ratio = s.FloatField(allow_null=True, help_text="Mean utilisation of the GPUs, 0 to 1.")

@@ -15,7 +15,7 @@ _STATES: Final = {
     "paused": "somebody paused it",
     "service": "a technician is working on it",
     "down": "it does not work",
-    "unknown": "it is not heard from, and nothing else tells how it is",
+    "unknown": "no reading of now is known, and nothing else tells how it is",
 }
 _CAUSES: Final = {
     "heat": "slower: it stays cool",
@@ -29,9 +29,11 @@ _CAUSES: Final = {
     "visit": "service: a visit is open",
     "silent": "unknown: not heard for 60 seconds",
     "silent_line_up": "not heard for 60 seconds, though the home's line was up",
+    "late": "unknown: it delivers, and what it delivers is more than 60 seconds old",
+    "no_readings": "unknown: it delivers, and for 60 seconds none of it was a reading of the node",
     "no_gpus": "down: it is heard, and none of its GPUs works",
     "never_heard": "unknown: not heard since it was set up",
-    "not_judged": "unknown: the portal is behind, and nobody has looked for 60 seconds",
+    "not_judged": "unknown: the portal is behind: what came 60 seconds ago has not been looked at",
 }
 STATES: Final = [(state.value, _STATES[state.value]) for state in State]
 CAUSES: Final = [(cause.value, _CAUSES[cause.value]) for cause in Cause if cause is not Cause.NONE]

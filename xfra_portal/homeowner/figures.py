@@ -10,7 +10,7 @@ from homes.calendar import day_edges, month_start
 from homes.models import Home, Node
 from telemetry import reads
 from telemetry.catalogue import Kind
-from telemetry.node_state import SILENCE_SECONDS, Cause, State
+from telemetry.node_state import SILENCE_SECONDS, SILENT, Cause, State
 from telemetry.readings import Energy, NodeLatest, StateSpan
 from xfra_portal import formats, wording
 
@@ -144,10 +144,15 @@ def story(home: Home, latest: NodeLatest, now: datetime) -> Said:
         since_clock=_clock_words(home, status.since, now) if status.since else None,
         outdoor_celsius=latest.value("outdoor_celsius"),
         busiest_circuit=busiest_now(latest),
-        silent_seconds=(now - latest.heard_at).total_seconds() if latest.heard_at else None,
+        silent_seconds=_silent_seconds(latest, now),
         is_alarming=any((latest.value(column) or 0) > 0 for column in ("coolant_leak", "enclosure_open")),
     )
     return Said(status.state, wording.tell(status.state, status.cause, facts))
+
+
+def _silent_seconds(latest: NodeLatest, now: datetime) -> float | None:
+    since = latest.silent_since if latest.status.cause in SILENT else latest.heard_at
+    return (now - since).total_seconds() if since else None
 
 
 def _clock_words(home: Home, at: datetime, now: datetime) -> str:

@@ -16,6 +16,8 @@ from xfra_portal.local.redis import Redis
 from xfra_portal.local.state import State
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+KEEP_ALIVE_SECONDS = 75
+"""Longer than proxies keep a connection that they do not use, and than a node waits between two pushes."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ def _processes(options: Options) -> list[Process]:
         "--log-level",
         "warning",
     ]
-    web += ["--timeout-graceful-shutdown", "3"]
+    web += ["--timeout-graceful-shutdown", "3", "--timeout-keep-alive", str(KEEP_ALIVE_SECONDS)]
     celery = [python, "-m", "celery", "-A", "xfra_portal"]
     # Apart: while samples come a drain ends only to hand over, and watching, rollups and billing cannot wait for that.
     ingest = _worker(celery, "ingest", _shards())

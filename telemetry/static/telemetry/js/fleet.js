@@ -48,7 +48,7 @@ export function totalsOf(cells) {
   const sumOf = (key) => (known(key).length ? sum(known(key)) : null);
   const busy = known("utilization_ratio");
   return {
-    nodes: cells.length, gpus_seen: sum(known("gpus_seen")), gpus_expected: sum(known("gpus_expected")),
+    nodes: cells.length, gpus_seen: sum(cells.filter((cell) => cell.state !== "unknown").map((cell) => cell.gpus_seen)), gpus_expected: sum(known("gpus_expected")),
     watts: sumOf("node_watts"), spare_watts: sumOf("spare_watts"),
     busy_ratio: busy.length ? sum(busy) / busy.length : null,
     ...Object.fromEntries(STATES.map((state) => [state, cells.filter((cell) => cell.state === state).length])),
