@@ -58,7 +58,9 @@ def _commit(batches: Sequence[Batch], shard: int) -> Written:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK_FAMILY, shard])
         samples = gather(batches)
-        wide = [widen(kind, samples) for kind in np.unique(samples.kinds).tolist() if kind in _KINDS]
+        widened = [widen(kind, samples) for kind in np.unique(samples.kinds).tolist() if kind in _KINDS]
+        # A node's layout names what it ever sent, so that of a kind there may be no sample here.
+        wide = [rows for rows in widened if len(rows.at_ms)]
         for rows in wide:
             _merge(cursor, rows, latest.advance(rows))
         other = others(samples)

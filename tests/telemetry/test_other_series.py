@@ -11,12 +11,14 @@ from django.db import IntegrityError, transaction
 
 from homes.models import Node
 from telemetry import registry, storage
+from telemetry.catalogue import Kind
+from telemetry.known_series import KnownSeries
 from telemetry.models import OtherSeries
 from telemetry.models.series import MAX_OTHER_SERIES
 from telemetry.refusals import Reason
 from telemetry.stream import shard_of
 from tests.telemetry import stored
-from tests.telemetry.messages import batch, series
+from tests.telemetry.messages import admit_message, batch, message, series
 from tests.telemetry.test_refusals import counted
 
 pytestmark = pytest.mark.usefixtures("system", "ingest_redis")
@@ -46,6 +48,17 @@ def test_beyond_the_bound_nothing_is_stored_and_operators_are_told(
     write(node, "three", "four", at=AT + 1)
     assert counted(node) == {Reason.BUDGET.value: (1, 2)}, "for a minute nobody looks again"
     assert ("three", AT + 1) in stored.others(node.pk) and ("four", AT + 1) not in stored.others(node.pk)
+
+
+def test_a_body_without_anything_of_the_catalogue_is_stored(node: Node) -> None:
+    """An agent whose exporters do not answer goes on to say `up 0`; its layout still names what it sent before."""
+    known, oldest_ms = KnownSeries(), AT - 3_600_000
+    for at, parts in ((AT, ("xfra_sound_decibels", "up")), (AT + 5000, ("up",))):
+        sent = message(*(series(name, [(at, 0.0)]) for name in parts))
+        found = admit_message(node.pk, sent, known, AT / 1000 + 60, oldest_ms).batch
+        assert Kind.NODE in found.layout.kinds
+        storage.write([found], shard_of(node.pk))
+    assert set(stored.others(node.pk)) == {("up", AT), ("up", AT + 5000)}
 
 
 def test_where_there_is_room_again_it_is_stored(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
