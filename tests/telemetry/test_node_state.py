@@ -274,8 +274,12 @@ class TestJudge:
         node, _ = make_node()
 
         def tell(second: float, code: float) -> tuple[int, float] | None:
-            told = lambda at_ms: gpu(3, "DCGM_FI_DEV_XID_ERRORS", [(at_ms, code)], node.hostname)  # noqa: E731
-            watts = lambda at_ms: gpu(3, "DCGM_FI_DEV_BOARD_POWER_WATTS", [(at_ms, 500.0)], node.hostname)  # noqa: E731
+            def told(at_ms: int) -> Any:
+                return gpu(3, "DCGM_FI_DEV_XID_ERRORS", [(at_ms, code)], node.hostname)
+
+            def watts(at_ms: int) -> Any:
+                return gpu(3, "DCGM_FI_DEV_BOARD_POWER_WATTS", [(at_ms, 500.0)], node.hostname)
+
             hear(node, second, told, watts)
             states.judge([node.pk], at(second))
             (xid,) = reads.glances([node.pk], at(second))[node.pk].xids or (None,)
