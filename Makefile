@@ -1,5 +1,5 @@
 # make run     the complete portal on this machine; ARGS="--help" shows the options, PORT=8001 moves it
-# make test    every test; ARGS are pytest's
+# make test    every test, in an order of chance; SEED=7 repeats one. ARGS are pytest's, such as ARGS=tests/homes
 # make lint    ruff, mypy, import contracts, migrations, Django's deployment checks
 # make bench   throughput beside Prometheus and VictoriaMetrics, latency and reads; ARGS="--help" shows the options
 # make clean   start over: deletes the environment and the demo's data
@@ -17,12 +17,7 @@ test: environment-dev
 ifneq ($(strip $(ARGS)),)
 	@exec $(PYTEST) $(ARGS)
 else
-	@echo "tests of parts, three at a time"
-	@$(PYTEST) -n 3 --dist loadfile -m "not stack and not browser and not alone"
-	@echo "tests of the whole, two at a time"
-	@$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder -m "stack or browser"
-	@echo "what is measured, alone"
-	@exec $(PYTEST) -m alone
+	@exec $(BIN)/python -m tests $(if $(SEED),--randomly-seed=$(SEED))
 endif
 
 lint: environment-dev

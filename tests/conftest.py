@@ -1,4 +1,4 @@
-"""For every test: one name for the test database, and connections given back before it is dropped."""
+"""For every test: one name for the test database, numbers that begin anywhere, connections given back at the end."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 from django.db import connections
+from pytest_django import DjangoDbBlocker
+
+from tests.chance import begin_anywhere, seed_of
 
 
 @pytest.fixture(scope="session")
@@ -14,7 +17,11 @@ def django_db_modify_db_settings_parallel_suffix() -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None) -> Iterator[None]:
+def django_db_setup(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker, pytestconfig: pytest.Config
+) -> Iterator[None]:
+    with django_db_blocker.unblock():
+        begin_anywhere(seed_of(pytestconfig))
     yield
     connections.close_all()
     connections["default"].close_pool()

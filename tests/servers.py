@@ -20,7 +20,7 @@ import pytest
 
 from xfra_portal.local.child import Spec, launch_command
 
-pytest_plugins = ["tests.stack", "tests.chromium", "tests.figures"]
+pytest_plugins = ["tests.chance", "tests.stack", "tests.chromium", "tests.figures"]
 
 _ROOT = Path(__file__).resolve().parent.parent
 _ADDRESSES = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL")

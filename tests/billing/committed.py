@@ -83,4 +83,4 @@ def _empty() -> None:
     with connections["owner"].cursor() as cursor:
         cursor.execute(tables, [list(_STAYS)])
         names = ", ".join(f'"{name}"' for (name,) in cursor.fetchall())
-        cursor.execute(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
+        cursor.execute(f"TRUNCATE {names} CASCADE")

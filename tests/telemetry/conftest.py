@@ -20,6 +20,7 @@ from homes.provisioning import Plan, provision
 from telemetry import consumers, partitions, registry, watchers
 from telemetry.stream import DEAD_LETTERS
 from tests.cast import cast
+from tests.chance import begin_anywhere, seed_of
 
 __all__ = ["cast"]
 
@@ -28,13 +29,14 @@ MakeNode = Callable[[], tuple[Node, str]]
 
 
 @pytest.fixture(scope="session")
-def test_database(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+def test_database(django_db_setup: None, django_db_blocker: Any, pytestconfig: pytest.Config) -> Iterator[None]:
     """pytest-django makes a database only when a test that is marked runs too; this sees to it that there is one."""
     if connections["owner"].settings_dict["NAME"].startswith(TEST_DATABASE_PREFIX):
         yield
         return
     with django_db_blocker.unblock():
         made = setup_databases(verbosity=0, interactive=False, aliases={"default", "owner"})
+        begin_anywhere(seed_of(pytestconfig))
         yield
         connections.close_all()
         connections["default"].close_pool()
