@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from telemetry.batch import OTHER, Batch, Float64s, Instants
-from telemetry.catalogue import NOT_SUPPORTED
+from telemetry.catalogue import are_blank
 from telemetry.expected_bytes import Slate
 from telemetry.known_series import Found, KnownSeries
 from telemetry.remote_write import STALE_BITS, BadSeries, RawSeries, decompress, walk
@@ -95,34 +96,35 @@ def admit(node_id: int, body: Iterable[RawSeries], known: KnownSeries, now: floa
 def _believe(
     node_id: int, found: Found, known: KnownSeries, refused: Counter[str], now: float, oldest_ms: int
 ) -> Admitted:
-    scale, low, high, certain = found.scaling
+    scale, low, high, has_blanks = found.scaling
     newest_ms = int(now * 1000) + FUTURE_MS
     raw, at_ms = found.values, found.instants.at_ms.tolist()
     with np.errstate(invalid="ignore"):  # a stale marker is a signalling NaN
         value = raw * scale
-        odd = not ((value >= low) & (value <= certain)).all()  # NaN is odd
+        blank = are_blank(raw) & (has_blanks != 0)
+        odd = blank.any() or not ((value >= low) & (value <= high)).all()  # NaN is odd
     batch = Batch(node_id, known.layout, found.series, found.instants, value)
     if odd or (at_ms and (min(at_ms) < oldest_ms or max(at_ms) > newest_ms)):
-        return _sift(batch, raw, (low, high), (oldest_ms, newest_ms), refused)
+        return _sift(batch, raw, blank, (low, high), (oldest_ms, newest_ms), refused)
     return Admitted(batch, refused)
 
 
 def _sift(
     batch: Batch,
     raw: Float64s,
+    blank: npt.NDArray[np.bool_],
     bounds: tuple[Float64s, Float64s],
     window_ms: tuple[int, int],
     refused: Counter[str],
 ) -> Admitted:
     """A batch with something in it that is not simply true.
 
-    In the catalogue a stale marker ends the series, and any other NaN (an exporter's "no reading just now") says
-    nothing. Outside it NaN is a value, as in a Go summary, and an end leaves nothing to store.
+    In the catalogue a stale marker or a blank ends the series, and any other NaN (an exporter's "no reading just now")
+    says nothing. Outside it NaN is a value, as in a Go summary, and an end leaves nothing to store.
     """
     (low, high), at, is_other = bounds, batch.at_ms, batch.kinds == OTHER
     is_end = raw.view(np.uint64) == STALE_BITS
-    with np.errstate(invalid="ignore"):
-        value = np.where((raw >= NOT_SUPPORTED) & ~is_other, np.nan, batch.values)
+    value = np.where(blank, np.nan, batch.values)
     early, late = at < window_ms[0], at > window_ms[1]
     # A ratio printed in percent can come back a hair above one: that is rounding, not nonsense.
     wild = ((value < low - _hair(low)) | (value > high + _hair(high))) & ~early & ~late
@@ -133,7 +135,7 @@ def _sift(
     ):
         if count := int(mask.sum()):
             refused[reason] += count
-    nothing = np.where(is_other, is_end, np.isnan(raw) & ~is_end) & ~early & ~late
+    nothing = np.where(is_other, is_end | blank, np.isnan(raw) & ~is_end) & ~early & ~late
     keep = ~(early | late | wild | nothing)
     return Admitted(
         Batch(batch.node_id, batch.layout, batch.series[keep], Instants.of(at[keep]), np.clip(value, low, high)[keep]),

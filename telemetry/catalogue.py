@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
 LabelPairs = tuple[tuple[str, str], ...]
 
 
@@ -56,8 +59,13 @@ class Source:
     scale: float
 
 
-NOT_SUPPORTED: Final = 9.22e18
-"""DCGM's blank value: this field does not exist on this device. It is absent, not a number."""
+BLANKS: Final = {"int32": 0x7FFFFFF0, "fp64": 1 << 47, "int64": 0x7FFF_FFFF_FFFF_FFF0}
+"""DCGM's ways to say that a field has no value, by the type of the field: each of these numbers is "blank", and the
+three after it are "not found", "not supported" and "not permitted". Source: dcgm_structs.h."""
+_KINDS_OF_BLANK: Final = 4
+_NO_NUMBER: Final = 9.22e18
+"""From here on there are only blanks: as doubles those of int64 are one number, and shorter decimals are near it."""
+DCGM_PREFIX: Final = "DCGM_"
 
 GPU_UUID_LABEL: Final = "UUID"
 CIRCUIT_LABEL: Final = "circuit"
@@ -305,6 +313,14 @@ _by_metric_and_labels: Final = {(s.metric, s.labels): s for s in SOURCES}
 _label_names: Final[dict[str, frozenset[str]]] = {
     metric: frozenset(name for s in SOURCES if s.metric == metric for name, _ in s.labels) for metric in KNOWN_METRICS
 }
+
+
+def are_blank(values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Which values, as DCGM tells them, say that there is none. For a series of DCGM only: elsewhere they are numbers."""
+    found = values >= _NO_NUMBER
+    for blank in (BLANKS["int32"], BLANKS["fp64"]):
+        found |= (values >= blank) & (values < blank + _KINDS_OF_BLANK)
+    return found
 
 
 def find_source(metric: str, labels: dict[str, str]) -> Source | None:

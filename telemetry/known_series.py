@@ -9,7 +9,6 @@ decoder has the word.
 from __future__ import annotations
 
 import hashlib
-import math
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from telemetry.batch import OTHER, Float64s, GpuSubject, Instants, Int64s, Layout, OtherSubject, runs
-from telemetry.catalogue import CIRCUIT_LABEL, GPU_UUID_LABEL, NOT_SUPPORTED, Kind, find_source
+from telemetry.catalogue import CIRCUIT_LABEL, DCGM_PREFIX, GPU_UUID_LABEL, Kind, find_source
 from telemetry.expected_bytes import VALUED, ZERO, ExpectedBytes, Slate
 from telemetry.remote_write import BadBody, BadSeries, label_span, parse_labels
 
@@ -53,19 +52,21 @@ class Meaning:
     scale: float
     low: float
     high: float
+    has_blanks: bool = False
+    """Whether some numbers say that there is none, as DCGM's do."""
 
     @property
     def scaling(self) -> tuple[float, float, float, float]:
         """See Found.scaling."""
-        return self.scale, self.low, self.high, min(self.high, math.nextafter(NOT_SUPPORTED * self.scale, 0))
+        return self.scale, self.low, self.high, float(self.has_blanks)
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """What a body says, before it is believed: (n,) arrays. Values as sent.
 
-    `scaling` (4, n): factor to base units, lowest and highest believable value in them, and what is not above that
-    for certain, nor one of those values that say that there is none.
+    `scaling` (4, n): factor to base units, lowest and highest believable value in them, and whether some values say
+    that there is none.
     """
 
     series: npt.NDArray[np.uint16]
@@ -311,8 +312,9 @@ def _meaning(labels: dict[str, str]) -> Meaning:
         subject = labels.get(CIRCUIT_LABEL, "")[:60] or None
     if column is None or source is None or (column.kind is not Kind.NODE and subject is None):
         rest = {key: value for key, value in sorted(labels.items()) if key != "__name__"}
-        return Meaning(OTHER, 0, OtherSubject(name, rest), 1.0, -np.inf, np.inf)
-    return Meaning(int(column.kind), column.code, subject, source.scale, column.low, column.high)
+        return Meaning(OTHER, 0, OtherSubject(name, rest), 1.0, -np.inf, np.inf, name.startswith(DCGM_PREFIX))
+    has_blanks = column.kind is Kind.GPU
+    return Meaning(int(column.kind), column.code, subject, source.scale, column.low, column.high, has_blanks)
 
 
 def _gpu(labels: dict[str, str]) -> GpuSubject | None:

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from telemetry.admission import FUTURE_MS, Admitted, admit
 from telemetry.batch import OTHER, GpuSubject, OtherSubject
-from telemetry.catalogue import COLUMNS, LATENCY_QUANTILES, SOURCES, Kind, Shape, Source, find_source
+from telemetry.catalogue import COLUMNS, LATENCY_QUANTILES, SOURCES, Column, Kind, Shape, Source, find_source
 from telemetry.known_series import IDLE_SECONDS, SERIES_BUDGET, KnownSeries
 from telemetry.remote_write import walk
-from tests.telemetry.messages import STALE, Exemplar, Label, TimeSeries, admitted, gpu, message, series
+from tests.telemetry.messages import STALE, Exemplar, Label, TimeSeries, admit_message, admitted, gpu, message, series
 
 NOW = 1_780_000_000.0
 AT = int(NOW * 1000)
@@ -55,12 +55,43 @@ def test_every_source_reaches_its_column_in_base_units_within_its_bounds(source:
         assert admit_all(of_source(source, high * (1 + 1e-6))).refused == {"out of bounds": 1}
 
 
-@pytest.mark.parametrize("value", [math.nan, STALE, 9.22e18, 9223372036854775794.0, 1.8446744073709552e19, math.inf])
-@pytest.mark.parametrize("metric", ["DCGM_FI_DEV_GPU_TEMP", "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION"])
-def test_not_supported_is_absent_and_no_error(metric: str, value: float) -> None:
-    found = admit_all(gpu(0, metric, [(AT, value)]))
-    assert not found.refused
-    assert np.isnan(found.batch.values).all()
+BLANK = {
+    f"{name} {said}": float(first + offset)
+    for name, first in {"int32": 0x7FFFFFF0, "fp64": 1 << 47, "int64": 0x7FFFFFFFFFFFFFF0}.items()
+    for offset, said in enumerate(("blank", "not found", "not supported", "not permitted"))
+} | {"NaN": math.nan, "end": STALE, "short int64": 9.22e18, "uint64": 1.8446744073709552e19, "infinite": math.inf}
+BEFORE_4_9 = {source.column: source for source in reversed(SOURCES) if source.column.kind is Kind.GPU}
+SINCE_4_9 = {source.column: source for source in SOURCES if source.column.kind is Kind.GPU}
+
+
+@pytest.mark.parametrize("value", BLANK.values(), ids=BLANK)
+@pytest.mark.parametrize("generation", [BEFORE_4_9, SINCE_4_9], ids=["before 4.9", "since 4.9"])
+def test_what_dcgm_calls_blank_is_absent_in_gauges_and_counters_and_no_error(
+    generation: dict[Column, Source], value: float
+) -> None:
+    """In every column, read plainly and by comparison with a body that came before."""
+    known = KnownSeries()
+    for at in (AT, AT + 1000, AT + 2000):
+        told = 1.0 if at == AT + 1000 else value
+        data = message(*(of_source(source, told, at) for source in generation.values()))
+        found = admit_message(1, data, known, NOW, OLDEST)
+        assert not found.refused
+        assert (len(generation) if told == 1.0 else 0) == np.isfinite(found.batch.values).sum()
+    nowhere = admit_all(gpu(0, "DCGM_FI_DEV_SOMETHING_ELSE", [(AT, value)]))
+    assert not nowhere.refused
+    assert not np.isfinite(nowhere.batch.values).any()
+    assert nowhere.taken == 1
+
+
+@pytest.mark.parametrize("value", [0x7FFFFFEF, 0x7FFFFFF4, (1 << 47) - 1, (1 << 47) + 4, 9.2e18])
+def test_what_is_beside_a_blank_is_a_number(value: float) -> None:
+    found = admit_all(gpu(0, "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION", [(AT, value)]))
+    assert found.batch.values.tolist() == [pytest.approx(value * 1e-3, rel=1e-12)]
+
+
+@pytest.mark.parametrize("value", [v for v in BLANK.values() if math.isfinite(v)])
+def test_elsewhere_the_same_is_a_number(value: float) -> None:
+    assert admit_all(series("node_boot", [(AT, value)])).batch.values.tolist() == [value]
 
 
 def test_a_nan_that_is_no_stale_marker_says_nothing() -> None:
@@ -73,15 +104,6 @@ def test_outside_the_catalogue_an_end_leaves_nothing_and_nan_is_a_value() -> Non
     found = admit_all(series("go_gc_duration_seconds", [(AT, math.nan), (AT + 1, STALE), (AT + 2, 0.5)], quantile="1"))
     assert found.batch.at_ms.tolist() == [AT, AT + 2] and np.isnan(found.batch.values[0])
     assert (found.taken, found.absent, found.refused) == (3, 1, {})
-
-
-def test_the_largest_supported_value_is_a_number() -> None:
-    found = admit_all(gpu(0, "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION", [(AT, 9.2e18)]))
-    assert found.batch.values.tolist() == [9.2e15]
-
-
-def test_elsewhere_a_large_value_is_a_number() -> None:
-    assert admit_all(series("node_boot", [(AT, 9.3e18)])).batch.values.tolist() == [9.3e18]
 
 
 GENERATIONS = {
