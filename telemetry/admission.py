@@ -20,18 +20,20 @@ FUTURE_MS: Final = 600_000
 TOO_OLD: Final = "older than raw samples are kept"
 TOO_NEW: Final = "more than 10 minutes in the future"
 OUT_OF_BOUNDS: Final = "out of bounds"
+HISTOGRAMS: Final = "native histograms, which are not kept"
+EXEMPLARS: Final = "exemplars, which are not kept"
 
 
 @dataclass(slots=True)
 class Admitted:
-    """What became of a body. `refused` counts samples (or series, where they have none) by reason."""
+    """What became of a body. `refused` counts samples (or series, where they have none) and the like by reason."""
 
     batch: Batch
     refused: Counter[str] = field(default_factory=Counter)
     absent: int = 0
     """Samples that were understood and leave nothing to store."""
     not_kept: int = 0
-    """How many series brought exemplars or native histograms: no fault of the sender's, but they are dropped."""
+    """How many exemplars and native histograms came of which the sender is told nothing."""
 
     @property
     def taken(self) -> int:
@@ -60,27 +62,33 @@ def admit_body(node_id: int, body: bytes, known: KnownSeries, slate: Slate, now:
     return _believe(node_id, found, known, Counter(), now, oldest_ms)
 
 
-def admit(node_id: int, body: Iterable[RawSeries], known: KnownSeries, now: float, oldest_ms: int) -> Admitted:
+def admit(
+    node_id: int,
+    body: Iterable[RawSeries],
+    known: KnownSeries,
+    now: float,
+    oldest_ms: int,
+    *,
+    all_or_told: bool = False,
+) -> Admitted:
     """Keep what is well formed, in time and in bounds; count the rest by reason.
 
-    `now` is Unix seconds, `oldest_ms` the oldest instant that storage still keeps.
+    `now` is Unix seconds, `oldest_ms` the oldest instant that storage still keeps. With `all_or_told`, native
+    histograms and exemplars are refused, since they are not kept; else they are only counted.
     """
     numbers: list[int] = []
     at_ms: list[int] = []
     values: list[float] = []
     refused: Counter[str] = Counter()
-    not_kept = 0
+    left_out: Counter[str] = Counter()
     for series in body:
-        not_kept += series.has_other_data
+        left_out[HISTOGRAMS] += series.histograms
+        left_out[EXEMPLARS] += series.exemplars
         try:
-            if series.fault:
-                raise BadSeries(series.fault)
-            number = known.number(series.label_bytes, now)
+            number = _number(series, known, now)
         except BadSeries as error:
-            refused[str(error)] += max(1, len(series.samples))
+            refused[str(error)] += len(series.samples) or not (series.histograms or series.exemplars)
             continue
-        if not series.samples and not series.has_other_data:
-            refused["series with nothing in it"] += 1
         for at, value in series.samples:
             numbers.append(number)
             at_ms.append(at)
@@ -88,9 +96,21 @@ def admit(node_id: int, body: Iterable[RawSeries], known: KnownSeries, now: floa
     order = np.array(numbers, np.uint16)
     instants = Instants.of(np.array(at_ms, np.int64))
     found = Found(order, instants, np.array(values, np.float64), known.scaling(order))
+    if all_or_told:
+        refused += left_out
     admitted = _believe(node_id, found, known, refused, now, oldest_ms)
-    admitted.not_kept = not_kept
+    admitted.not_kept = 0 if all_or_told else left_out.total()
     return admitted
+
+
+def _number(series: RawSeries, known: KnownSeries, now: float) -> int:
+    """Of a series that says something. Raises BadSeries."""
+    if series.fault:
+        raise BadSeries(series.fault)
+    number = known.number(series.label_bytes, now)
+    if not (series.samples or series.histograms or series.exemplars):
+        raise BadSeries("series with nothing in it")
+    return number
 
 
 def _believe(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -47,8 +48,11 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 Headers = dict[bytes, bytes]
 
-V1: Final = b"application/x-protobuf;proto=prometheus.writerequest"
-V2: Final = b"application/x-protobuf;proto=io.prometheus.write.v2.request"
+V1: Final = b"prometheus.WriteRequest"
+V2: Final = b"io.prometheus.write.v2.Request"
+_PROTOCOLS: Final = {name.lower(): name for name in (V1, V2)}
+_PARAMETER: Final = re.compile(rb';[ \t]*([^=; \t]+)=("[^"]*"|[^;]*)')
+"""Of a media type, as RFC 9110 has them."""
 BODY_SECONDS: Final = 20.0
 _LONGEST_WAIT: Final = 60
 _PLAIN: Final = b"text/plain; charset=utf-8"
@@ -107,12 +111,13 @@ class RemoteWriteDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
-        written = Written(_media_type(headers.get(b"content-type", b"")) == V2)
+        written = Written(_protocol(headers.get(b"content-type", b"")) == V2)
         try:
             complaint = await self._accept(scope, headers, receive, written)
             await answer(send, 400 if complaint else 204, complaint, written.headers)
         except Refusal as refusal:
-            await answer(send, refusal.status, refusal.reason, [*refusal.headers, *written.headers])
+            told = written.headers if refusal.status != 415 else []  # no format was agreed on
+            await answer(send, refusal.status, refusal.reason, [*refusal.headers, *told])
 
     async def _accept(self, scope: Scope, headers: Headers, receive: Receive, written: Written) -> str:
         """Returns the complaint of a partial write, or nothing."""
@@ -174,7 +179,9 @@ class RemoteWriteDoor:
         known, now, oldest_ms = self.known(node_id), time.time(), oldest_accepted_ms()
         try:
             if is_v2:
-                return admit(node_id, remote_write_v2.walk(wire.decompress(body)), known, now, oldest_ms)
+                return admit(
+                    node_id, remote_write_v2.walk(wire.decompress(body)), known, now, oldest_ms, all_or_told=True
+                )
             return admit_body(node_id, body, known, self._slate, now, oldest_ms)
         except wire.TooLarge as error:
             raise Refusal(413, str(error), counts_as=Reason.TOO_LARGE) from None
@@ -245,14 +252,17 @@ def _wake(shard: int) -> None:
 
 
 @lru_cache(maxsize=64)
-def _media_type(content_type: bytes) -> bytes:
-    """A content type without spaces or capitals, the protocol's own default spelled out."""
-    found = content_type.lower().replace(b" ", b"")
-    return V1 if found == b"application/x-protobuf" else found
+def _protocol(content_type: bytes) -> bytes | None:
+    """V1, V2 or None for anything else. Parameters other than `proto` say nothing about the message."""
+    media_type, parameters = content_type.partition(b";")[0], _PARAMETER.findall(content_type)
+    protos = [value.strip(b'" \t').lower() for name, value in parameters if name.lower() == b"proto"]
+    if media_type.strip().lower() != b"application/x-protobuf" or len(protos) > 1:
+        return None
+    return _PROTOCOLS.get(protos[0]) if protos else V1
 
 
 def _check_format(headers: Headers) -> None:
-    if _media_type(headers.get(b"content-type", b"")) not in (V1, V2):
+    if _protocol(headers.get(b"content-type", b"")) is None:
         raise Refusal(
             415,
             "send application/x-protobuf of prometheus.WriteRequest (1.0) or io.prometheus.write.v2.Request (2.0)",

@@ -85,9 +85,7 @@ def _metric(metric: Metric, target: Labels, out: Translated) -> None:
         at_ms = point.time_unix_nano // 1_000_000
         for suffix, extra, value in _values(kind, point):
             said = STALE if point.flags & _NO_VALUE else value
-            out.series.append(
-                RawSeries(_spelled({**labels, **extra, "__name__": name + suffix}), [(at_ms, said)], False)
-            )
+            out.series.append(RawSeries(_spelled({**labels, **extra, "__name__": name + suffix}), [(at_ms, said)]))
 
 
 def _unfit(metric: Metric, kind: str) -> str:

@@ -20,7 +20,7 @@ from typing import Any, Final
 import redis
 import redis.asyncio
 
-from telemetry.admission import OUT_OF_BOUNDS, TOO_NEW, TOO_OLD
+from telemetry.admission import EXEMPLARS, HISTOGRAMS, OUT_OF_BOUNDS, TOO_NEW, TOO_OLD
 from telemetry.known_series import OVER_BUDGET
 from telemetry.stream import connect
 
@@ -71,7 +71,13 @@ _WORDS: Final = {
     Reason.RATE: ("sends faster than a node may", "see whether its agent catches up, or sends everything again"),
     Reason.NOT_KEPT: ("sends native histograms, exemplars or deltas, which are not kept", ""),
 }
-_OF_COMPLAINTS: Final = {TOO_OLD: Reason.PAST, TOO_NEW: Reason.FUTURE, OUT_OF_BOUNDS: Reason.BOUNDS}
+_OF_COMPLAINTS: Final = {
+    TOO_OLD: Reason.PAST,
+    TOO_NEW: Reason.FUTURE,
+    OUT_OF_BOUNDS: Reason.BOUNDS,
+    HISTOGRAMS: Reason.NOT_KEPT,
+    EXEMPLARS: Reason.NOT_KEPT,
+}
 
 
 @dataclass(frozen=True, slots=True)

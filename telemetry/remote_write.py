@@ -52,13 +52,15 @@ class BadSeries(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class RawSeries:
-    """One TimeSeries message: its label messages' bytes as sent, its samples, and whether it carried other data."""
+    """One TimeSeries message: its label messages' bytes as sent, its samples, and how much else it carried."""
 
     label_bytes: bytes
     samples: list[tuple[int, float]]
     """(milliseconds since the epoch, value) as sent."""
-    has_other_data: bool
-    """Exemplars or native histograms were present."""
+    histograms: int = 0
+    """How many samples of native histograms, which are not kept."""
+    exemplars: int = 0
+    """How many exemplars, which are not kept."""
     fault: str = ""
     """Why the series is refused as a whole, where its labels cannot even be told."""
 
@@ -174,7 +176,7 @@ def parse_labels(label_bytes: bytes) -> dict[str, str]:
 def _series(message: bytes, position: int, stop: int, room: Room) -> RawSeries:
     labels: list[bytes] = []
     samples: list[tuple[int, float]] = []
-    other = False
+    histograms = exemplars = 0
     elements, most_elements, most_samples = 0, room.elements, room.samples
     while position < stop:
         start = position
@@ -193,15 +195,17 @@ def _series(message: bytes, position: int, stop: int, room: Room) -> RawSeries:
             labels.append(message[start:inner_stop])
         elif tag == 0x12:
             samples.append(read_sample(message, position, inner_stop))
-        elif tag in (0x1A, 0x22):
-            other = True
+        elif tag == 0x1A:
+            exemplars += 1
+        elif tag == 0x22:
+            histograms += 1
         position = inner_stop
     room.elements -= elements
     room.samples -= len(samples)
     room.check()
     if position != stop:
         raise BadBody("protobuf message is malformed")
-    return RawSeries(b"".join(labels), samples, other)
+    return RawSeries(b"".join(labels), samples, histograms, exemplars)
 
 
 def read_sample(message: bytes, position: int, stop: int) -> tuple[int, float]:

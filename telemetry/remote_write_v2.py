@@ -30,6 +30,7 @@ MAX_SYMBOLS: Final = 200_000
 
 _SERIES_OF_V1, _SYMBOL, _SERIES = 0x0A, 0x22, 0x2A
 _REFS, _SAMPLE, _HISTOGRAM, _EXEMPLAR, _METADATA = 0x0A, 0x12, 0x1A, 0x22, 0x2A
+_HELP, _UNIT = 0x18, 0x20
 
 
 @dataclass(slots=True)
@@ -47,8 +48,21 @@ class _Symbols:
             raise BadSeries(f"more than {MAX_LABELS} labels")
         if refs and max(refs) >= len(self.texts):
             raise BadSeries("label reference beyond the symbols")
+        if any(not self.texts[ref] for ref in refs[1::2]):
+            raise BadSeries("label with an empty value")
         pairs = sorted(zip(refs[::2], refs[1::2], strict=True), key=lambda pair: self.texts[pair[0]])
         return b"".join([self.spelled.get(pair) or self._spell(pair) for pair in pairs])
+
+    def check_metadata(self, message: bytes, position: int, stop: int) -> None:
+        """Help and unit are not kept, but have to be there. Raises BadSeries."""
+        while position < stop:
+            tag, position = varint(message, position)
+            if tag not in (_HELP, _UNIT):
+                position = skip(message, position, tag)
+                continue
+            ref, position = varint(message, position)
+            if ref >= len(self.texts):
+                raise BadSeries("metadata reference beyond the symbols")
 
     def _spell(self, pair: tuple[int, int]) -> bytes:
         name, value = (self.texts[ref] for ref in pair)
@@ -91,35 +105,56 @@ def _parts(message: bytes, room: Room) -> tuple[_Symbols, list[tuple[int, int]]]
     return symbols, spans
 
 
+@dataclass(slots=True)
+class _Fields:
+    """What is found in a series, before the symbols are looked at."""
+
+    refs: list[int] = field(default_factory=list)
+    samples: list[tuple[int, float]] = field(default_factory=list)
+    histograms: int = 0
+    exemplars: int = 0
+    metadata: tuple[int, int] = (0, 0)
+    """Where it begins and ends. Of several the last one is the one."""
+
+    def take(self, message: bytes, tag: int, begin: int, end: int, room: Room) -> None:
+        if tag == _REFS:
+            self.refs += _packed(message, begin, end, room)
+        elif tag == _SAMPLE:
+            room.samples -= 1
+            self.samples.append(read_sample(message, begin, end))
+        elif tag == _HISTOGRAM:
+            self.histograms += 1
+        elif tag == _EXEMPLAR:
+            self.exemplars += 1
+        else:
+            self.metadata = begin, end
+
+    def series(self, label_bytes: bytes, fault: str = "") -> RawSeries:
+        return RawSeries(label_bytes, self.samples, self.histograms, self.exemplars, fault)
+
+
 def _series(message: bytes, position: int, stop: int, symbols: _Symbols, room: Room) -> RawSeries:
-    refs: list[int] = []
-    samples: list[tuple[int, float]] = []
-    other = False
+    found = _Fields()
     while position < stop:
         room.elements -= 1
         room.check()
         tag, position = varint(message, position)
         if tag & 7 == 0 and tag >> 3 == 1:  # a reference by itself: protobuf allows a packed field unpacked
             ref, position = varint(message, position)
-            refs.append(ref)
+            found.refs.append(ref)
             continue
         if tag not in (_REFS, _SAMPLE, _HISTOGRAM, _EXEMPLAR, _METADATA):
             position = skip(message, position, tag)
             continue
         begin, position = _span(message, position, stop)
-        if tag == _REFS:
-            refs += _packed(message, begin, position, room)
-        elif tag == _SAMPLE:
-            room.samples -= 1
-            samples.append(read_sample(message, begin, position))
-        elif tag in (_HISTOGRAM, _EXEMPLAR):
-            other = True
+        found.take(message, tag, begin, position, room)
     if position != stop:
         raise BadBody("protobuf message is malformed")
     try:
-        return RawSeries(symbols.label_bytes(refs), samples, other)
+        symbols.check_metadata(message, *found.metadata)
+        return found.series(symbols.label_bytes(found.refs))
     except BadSeries as error:
-        return RawSeries(b"", samples, other, str(error))
+        return found.series(b"", str(error))
 
 
 def _packed(message: bytes, position: int, stop: int, room: Room) -> list[int]:

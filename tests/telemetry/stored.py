@@ -57,6 +57,16 @@ def others(node_id: int) -> dict[tuple[str, int], float]:
     return {(name, at): value for name, at, value in found}
 
 
+def other_bits(node_id: int) -> dict[tuple[str, int], int]:
+    """The same, each as the 64 bits that it is: one NaN is not another."""
+    found = _fetch(
+        "SELECT s.name, (extract(epoch FROM o.at) * 1000)::bigint, float8send(o.value)"  # noqa: S608
+        f" FROM {OTHER_TABLE} o JOIN telemetry_otherseries s ON s.id = o.series_id WHERE o.node_id = %s",
+        node_id,
+    )
+    return {(name, at): int.from_bytes(value) for name, at, value in found}
+
+
 def put_latest(node_id: int, kind: Kind, subjects: Mapping[int, latest.State]) -> None:
     """Replace what is known of one node and kind, whatever its age."""
     ids = np.array(sorted(subjects), np.int64)

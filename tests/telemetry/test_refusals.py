@@ -18,7 +18,10 @@ from telemetry.refusals import Reason
 from tests.cast import Cast, needs_database
 from tests.telemetry.agents import NOW, SOUND, Agent, one
 from tests.telemetry.conftest import MakeNode
-from tests.telemetry.messages import Exemplar, Histogram, body, series
+from tests.telemetry.messages import Exemplar, Histogram, body, pack, series
+from tests.telemetry.messages_v2 import Book
+from tests.telemetry.messages_v2 import Exemplar as ExemplarOf2
+from tests.telemetry.messages_v2 import Histogram as HistogramOf2
 
 HOUR = 3_600_000
 BIG = {"content-length": str(1 << 30)}
@@ -54,6 +57,13 @@ def with_exemplar() -> Any:
     return found
 
 
+def body_of_2(**parts: Any) -> bytes:
+    book = Book()
+    book.add([("__name__", "http_total")], **parts)
+    return pack(book.message())
+
+
+OF_2 = {"content-type": "application/x-protobuf;proto=io.prometheus.write.v2.Request"}
 CASES: dict[str, tuple[bytes, dict[str, str], int, Counts]] = {
     "future": (body(series(SOUND, [(NOW, 1.0), (NOW + HOUR, 1.0), (NOW + HOUR, 2.0)])), {}, 400, {"future": (1, 2)}),
     "past": (one(at=NOW - 100 * HOUR), {}, 400, {"past": (1, 1)}),
@@ -66,6 +76,8 @@ CASES: dict[str, tuple[bytes, dict[str, str], int, Counts]] = {
     "format": (one(), OTHER, 415, {"format": (1, 0)}),
     "native histogram": (body(with_histogram()), {}, 204, {"not_kept": (1, 1)}),
     "exemplar": (body(with_exemplar()), {}, 204, {"not_kept": (1, 1)}),
+    "2.0 native histogram": (body_of_2(histograms=[HistogramOf2()]), OF_2, 400, {"not_kept": (1, 1)}),
+    "2.0 exemplars": (body_of_2(samples=[(NOW, 1.0)], exemplars=[ExemplarOf2()] * 2), OF_2, 400, {"not_kept": (1, 2)}),
     "nothing wrong": (one(), {}, 204, {}),
 }
 

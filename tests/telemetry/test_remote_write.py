@@ -116,7 +116,7 @@ def _assert_same(data: bytes) -> None:
     assert len(found) == len(expected)
     for mine, theirs in zip(found, expected, strict=True):
         assert [(at, bits(v)) for at, v in mine.samples] == [(s.timestamp, bits(s.value)) for s in theirs.samples]
-        assert mine.has_other_data == bool(theirs.exemplars or theirs.histograms)
+        assert (mine.histograms, mine.exemplars) == (len(theirs.histograms), len(theirs.exemplars))
         assert _labels(mine) == _expected_labels([(label.name, label.value) for label in theirs.labels])
 
 
@@ -163,7 +163,7 @@ BAD_LABELS = [
 
 @pytest.mark.parametrize(("data", "reason"), BAD_LABELS, ids=[reason for _, reason in BAD_LABELS])
 def test_what_is_wrong_with_a_series(data: bytes, reason: str) -> None:
-    raw = next(walk(data)) if data else RawSeries(b"", [(1, 1.0)], False)
+    raw = next(walk(data)) if data else RawSeries(b"", [(1, 1.0)])
     assert _labels(raw) == reason
 
 
@@ -189,7 +189,7 @@ WHOLE = _serialised(
 
 
 def _read(data: bytes) -> list[tuple[Any, ...]]:
-    return [(raw.samples, raw.has_other_data, _labels(raw)) for raw in walk(data)]
+    return [(raw.samples, raw.histograms, raw.exemplars, _labels(raw)) for raw in walk(data)]
 
 
 @pytest.mark.parametrize("cut", range(len(WHOLE)))
