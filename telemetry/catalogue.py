@@ -11,12 +11,15 @@ arrays and the batches on the stream use the code as a position). Append; never 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+
+from telemetry import units
 
 LabelPairs = tuple[tuple[str, str], ...]
 
@@ -315,6 +318,23 @@ _label_names: Final[dict[str, frozenset[str]]] = {
 }
 
 
+_TOTAL: Final = "_total"
+_FOREIGN: Final = re.compile(r"[^a-zA-Z0-9_:]")
+
+
+def _stems() -> dict[str, str]:
+    """Every known metric by its name, and each counter by its name without the word "total" at its end."""
+    short = {
+        re.sub(r"_total$", "", source.metric, flags=re.IGNORECASE): source.metric
+        for source in SOURCES
+        if source.column.shape is Shape.COUNTER
+    }
+    return short | {metric: metric for metric in KNOWN_METRICS}
+
+
+_by_stem: Final = _stems()
+
+
 def are_blank(values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     """Which values, as DCGM tells them, say that there is none. For a series of DCGM only: elsewhere they are numbers."""
     found = values >= _NO_NUMBER
@@ -326,10 +346,34 @@ def are_blank(values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
 def find_source(metric: str, labels: dict[str, str]) -> Source | None:
     """The typed column that `metric{labels}` feeds, or None when it belongs in the generic table.
 
-    Labels that do not distinguish columns (instance, job, modelName, ...) are ignored.
+    Labels that do not distinguish columns (instance, job, modelName, ...) are ignored. The metric may be spelled as a
+    translator of OpenTelemetry spells it: with its unit behind it, and `_total` added to a counter or taken from it.
     """
-    names = _label_names.get(metric)
-    if names is None:
-        return None
+    if metric in KNOWN_METRICS:
+        return _find(metric, labels)
+    plain = _FOREIGN.sub("_", metric)
+    found = _find_translated(plain, labels)
+    if found is None and plain.endswith(_TOTAL):
+        found = _find_translated(plain.removesuffix(_TOTAL), labels)
+        return found if found and found.column.shape is Shape.COUNTER else None
+    return found
+
+
+def _find(metric: str, labels: dict[str, str]) -> Source | None:
+    names = _label_names[metric]
     distinguishing = tuple(sorted((name, labels[name]) for name in names if name in labels))
     return _by_metric_and_labels.get((metric, distinguishing))
+
+
+def _find_translated(name: str, labels: dict[str, str]) -> Source | None:
+    """A unit that the name tells is believed, if the column measures that at all."""
+    if name in _by_stem:
+        return _find(_by_stem[name], labels)
+    for stem, unit in units.split(name):
+        for known in (stem, f"{stem}_{units.base_of(unit)}"):
+            found = _find(_by_stem[known], labels) if known in _by_stem else None
+            if found is None:
+                continue
+            factor = units.factor(unit, units.base_unit(found.column.name))
+            return None if factor is None else replace(found, scale=factor)
+    return None

@@ -21,14 +21,8 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality, D
 
 from telemetry.remote_write import MAX_SAMPLES_PER_BODY, STALE, BadBody, RawSeries, TooLarge
 from telemetry.remote_write_v2 import spell
+from telemetry.units import SPELLED
 
-_UNITS: Final = {
-    "d": "days", "h": "hours", "min": "minutes", "s": "seconds", "ms": "milliseconds", "us": "microseconds",
-    "ns": "nanoseconds", "By": "bytes", "KiBy": "kibibytes", "MiBy": "mebibytes", "GiBy": "gibibytes",
-    "KBy": "kilobytes",
-    "MBy": "megabytes", "GBy": "gigabytes", "bit": "bits", "m": "meters", "V": "volts", "A": "amperes", "J": "joules",
-    "W": "watts", "g": "grams", "Cel": "celsius", "Hz": "hertz", "%": "percent",
-}  # fmt: skip
 _PER: Final = {"s": "second", "m": "minute", "h": "hour", "d": "day"}
 _NO_VALUE: Final = DataPointFlags.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
 
@@ -136,7 +130,7 @@ def _target(resource: Labels) -> Labels:
 def _name(name: str, unit: str, *, is_total: bool, is_gauge: bool) -> str:
     parts = [part for part in re.split(r"[^a-zA-Z0-9:]+", name) if part]
     main, _, per = re.sub(r"\{[^}]*\}", "", unit).strip().partition("/")
-    suffixes = (["ratio"] if is_gauge else []) if main == "1" else [_UNITS.get(main, main)] if main else []
+    suffixes = (["ratio"] if is_gauge else []) if main == "1" else [SPELLED.get(main, main)] if main else []
     if per:
         suffixes += ["per", _PER.get(per, per)]
     if all(re.fullmatch(r"[a-zA-Z0-9]+", suffix) for suffix in suffixes) and suffixes != parts[-len(suffixes) :]:
