@@ -39,7 +39,7 @@ PRODUCTION = XFRA_PROFILE=production \
 	DATABASE_OWNER_URL=postgres://xfra_owner:unused@127.0.0.1:9/xfra \
 	REDIS_URL=redis://127.0.0.1:9/0 XFRA_STATEMENT_KEY="$$($(PYTHON) -c 'import secrets; print(secrets.token_hex(32))')" \
 	EMAIL_URL=smtp+tls://unused:unused@127.0.0.1:9 DEFAULT_FROM_EMAIL=portal@portal.example \
-	ALLOWED_HOSTS=portal.example CSRF_TRUSTED_ORIGINS=https://portal.example
+	XFRA_ORIGIN=https://portal.example
 
 environment:
 	@$(BOOTSTRAP) requirements.txt

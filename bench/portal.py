@@ -97,7 +97,8 @@ class Portal(System):
         kept["XFRA_PROFILE"] = self._profile
         kept |= _ANY_PACE
         kept |= self._extra
-        return {**kept, "ALLOWED_HOSTS": "127.0.0.1", "CSRF_TRUSTED_ORIGINS": f"https://127.0.0.1:{self._port}"}
+        mail = {"EMAIL_URL": "smtp://127.0.0.1:9", "DEFAULT_FROM_EMAIL": "portal@portal.example"}  # none is sent
+        return {**kept, **mail, "XFRA_ORIGIN": f"https://127.0.0.1:{self._port}"}
 
     def stop(self) -> None:
         if self._running is not None:

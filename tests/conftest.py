@@ -11,6 +11,11 @@ from pytest_django import DjangoDbBlocker
 from tests.chance import begin_anywhere, seed_of
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--hostile-requests", type=int, default=500, help="how many of tests/access/test_hostile.py")
+    parser.addoption("--hostile-seed", type=int, default=None, help="of a run that failed: it says which")
+
+
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings_parallel_suffix() -> None:
     """Each worker has a Postgres of its own, so the test database needs no other name in each."""

@@ -12,6 +12,8 @@ _django = get_asgi_application()
 
 from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from channels.security.websocket import WebsocketDenier  # noqa: E402
+from django.urls import re_path  # noqa: E402
 
 from telemetry.door import RemoteWriteDoor  # noqa: E402
 from telemetry.otlp_door import PATHS as OTLP_PATHS  # noqa: E402
@@ -20,6 +22,7 @@ from telemetry.routing import websocket_urlpatterns  # noqa: E402
 from xfra_portal.origins import AllowedOrigins  # noqa: E402
 from xfra_portal.patience import Patience  # noqa: E402
 from xfra_portal.socket_auth import TokenSubprotocolMiddleware  # noqa: E402
+from xfra_portal.unreadable import Guard  # noqa: E402
 
 DOOR_PATH = "/api/v1/write"
 _door = RemoteWriteDoor()
@@ -36,10 +39,12 @@ async def _http(scope: dict[str, Any], receive: Any, send: Any) -> None:
         await _pages(scope, receive, send)
 
 
+_sockets = URLRouter([*websocket_urlpatterns, re_path("", WebsocketDenier.as_asgi(), name="ws-elsewhere")])
+
 application = ProtocolTypeRouter(
     {
-        "http": _http,
-        "websocket": AllowedOrigins(AuthMiddlewareStack(TokenSubprotocolMiddleware(URLRouter(websocket_urlpatterns)))),
+        "http": Guard(_http),
+        "websocket": Guard(AllowedOrigins(AuthMiddlewareStack(TokenSubprotocolMiddleware(_sockets)))),
     }
 )
 

@@ -14,8 +14,6 @@ from telemetry.partitions import MOST_RAW_HOURS
 from telemetry.store.addresses import Addresses
 from xfra_portal import environment
 
-_NO_MAIL = {f"django.core.mail.backends.{name}.EmailBackend" for name in ("console", "dummy", "locmem", "filebased")}
-
 
 @register()
 def addresses_are_given(**kwargs: Any) -> list[CheckMessage]:
@@ -61,19 +59,6 @@ def profile_is_production(**kwargs: Any) -> list[CheckMessage]:
             )
         ]
     return []
-
-
-@register(Tags.security, deploy=True)
-def mail_goes_out(**kwargs: Any) -> list[CheckMessage]:
-    """Else links that set a password are printed, for whoever reads logs, and notices count as sent."""
-    found: list[CheckMessage] = []
-    if settings.EMAIL_BACKEND in _NO_MAIL:
-        hint = "Set EMAIL_URL, for instance smtp+tls://user:password@mail.example:587; see docs/operations.md."
-        found.append(Error("No mail leaves this machine.", hint=hint, id="xfra.E007"))
-    if settings.DEFAULT_FROM_EMAIL.endswith("@localhost"):
-        hint = "Set DEFAULT_FROM_EMAIL to an address that EMAIL_URL's server may send from."
-        found.append(Error(f"Mail is sent from {settings.DEFAULT_FROM_EMAIL}.", hint=hint, id="xfra.E008"))
-    return found
 
 
 @register(Tags.security, deploy=True)

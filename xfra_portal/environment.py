@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PROFILES: Final = ("local", "test", "production")
+_NAME: Final = r"://(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:]+\])(?::\d{1,5})?"
+_REAL_MAIL: Final = ("smtp://", "smtps://", "smtp+tls://", "smtp+ssl://")
 _SIMULATED_PROVIDER: Final = "billing.payout_provider.SimulatedProvider"
 
 _LOCAL_DATA = Path(os.environ.get("XFRA_DATA_DIR", ROOT / ".local"))
@@ -40,6 +43,39 @@ def _payout_provider() -> str:
     return found
 
 
+def _origins() -> list[str]:
+    """How people reach the portal, such as https://portal.example. What mails, links and limits of sign-in go by: a
+    request's own Host is whatever its sender wrote there."""
+    port: str = env.str("PORT", default="8000")
+    locally = [f"http://127.0.0.1:{port}", f"http://localhost:{port}"]
+    usual = {"local": locally, "test": ["http://localhost", "http://testserver", "http://127.0.0.1"]}
+    found: list[str] = [origin.strip() for origin in env.list("XFRA_ORIGIN", default=usual.get(PROFILE, []))]
+    schemes = "https" if PROFILE == "production" else "https?"
+    wrong = [origin for origin in found if not re.fullmatch(schemes + _NAME, origin)]
+    if not found or wrong:
+        like = "https://portal.example" if PROFILE == "production" else "http://127.0.0.1:8000"
+        said = f"{wrong[0]!r} is no origin" if wrong else "is not set"
+        raise ImproperlyConfigured(f"XFRA_ORIGIN: {said}; write how people reach the portal, like {like}.")
+    return found
+
+
+def _email_url() -> str:
+    """In production something that sends: links that set a password would be printed, and notices count as sent."""
+    found: str = env.str("EMAIL_URL", default="" if PROFILE == "production" else "consolemail://")
+    if PROFILE == "production" and not found.startswith(_REAL_MAIL):
+        remedy = "set it, for instance to smtp+tls://user:password@mail.example:587; see docs/operations.md."
+        raise ImproperlyConfigured(f"EMAIL_URL: {found.partition(':')[0] or 'nothing'} sends no mail; {remedy}")
+    return found
+
+
+def _sender() -> str:
+    found: str = env.str("DEFAULT_FROM_EMAIL", default="portal@localhost")
+    if PROFILE == "production" and found.rstrip("> ").endswith("@localhost"):
+        remedy = "set an address that EMAIL_URL's server may send from."
+        raise ImproperlyConfigured(f"DEFAULT_FROM_EMAIL: nobody can answer {found}; {remedy}")
+    return found
+
+
 PROFILE: Final[str] = _profile()
 DATA_DIR: Final[Path] = _LOCAL_DATA
 SECRET_KEY: Final[str] = env.str("SECRET_KEY", default="")
@@ -49,10 +85,9 @@ DATABASE_OWNER_URL: Final[str] = env.str("DATABASE_OWNER_URL", default="")
 REDIS_URL: Final[str] = env.str("REDIS_URL", default="")
 INGEST_REDIS_URL: Final[str] = env.str("INGEST_REDIS_URL", default="") or REDIS_URL
 SAMPLES_URL: Final[str] = env.str("SAMPLES_URL", default="")
-ALLOWED_HOSTS: Final[list[str]] = env.list("ALLOWED_HOSTS", default=[])
-CSRF_TRUSTED_ORIGINS: Final[list[str]] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
-EMAIL_URL: Final[str] = env.str("EMAIL_URL", default="consolemail://")
-DEFAULT_FROM_EMAIL: Final[str] = env.str("DEFAULT_FROM_EMAIL", default="portal@localhost")
+ORIGINS: Final[list[str]] = _origins()
+EMAIL_URL: Final[str] = _email_url()
+DEFAULT_FROM_EMAIL: Final[str] = _sender()
 STATEMENT_SIGNING_KEY: Final[str] = env.str("XFRA_STATEMENT_KEY", default="")
 PAYOUT_PROVIDER: Final[str] = _payout_provider()
 SHOWS_SIMULATED_DATA: Final[bool] = env.bool("XFRA_SIMULATED", default=PROFILE == "local")

@@ -1,17 +1,22 @@
-"""When a part is away, say so quickly and plainly."""
+"""Around every answer: when a part is away, say so quickly and plainly; the headers that all have; compression."""
 
 from __future__ import annotations
 
 import logging
 import sys
 from collections.abc import Callable
+from typing import Final
 
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.middleware.gzip import GZipMiddleware
 from django.template.loader import render_to_string
 from psycopg_pool import PoolTimeout
 from redis import ConnectionError as RedisConnectionError
 from redis import TimeoutError as RedisTimeoutError
+
+from xfra_portal.api.problems import bad_request
+from xfra_portal.unreadable import IS_INPUTS_FAULT, SIGN_IN, told
 
 logger = logging.getLogger("xfra.availability")
 
@@ -31,6 +36,46 @@ class UnavailableMiddleware:
         return unavailable(request) if isinstance(error, _AWAY) else None
 
 
+_POLICIES: Final = {
+    "Permissions-Policy": "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), hid=(),"
+    " microphone=(), midi=(), payment=(), serial=(), usb=(), xr-spatial-tracking=(),"
+    " publickey-credentials-get=(self), publickey-credentials-create=(self)",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_OF_ACCOUNTS: Final = ("/accounts/", SIGN_IN)
+
+
+class HeadersMiddleware:
+    """What a page may use, who may embed an answer, and that nobody on the way keeps what is a person's own."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        for name, value in _POLICIES.items():
+            response.setdefault(name, value)
+        if request.path.startswith(_OF_ACCOUNTS):
+            response["Cache-Control"] = "no-store"
+        else:
+            response.setdefault("Cache-Control", "private, no-cache")
+        return response
+
+
+class CompressMiddleware(GZipMiddleware):
+    """Pages, tables and documents; a PDF or an archive is as small as it gets.
+
+    Length tells a guess of what stands in a compressed page beside what a visitor put there (BREACH). What would be
+    worth guessing is the CSRF token: Django masks it anew in each answer, so it is never the same twice, and the
+    parent adds a random length besides. No other secret is in any page.
+    """
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        kind = response.headers.get("Content-Type", "").partition(";")[0]
+        is_text = kind.startswith("text/") or kind.endswith(("json", "xml", "javascript"))
+        return super().process_response(request, response) if is_text else response
+
+
 def unavailable(request: HttpRequest) -> HttpResponse:
     """A page or a problem document that needs neither database nor session."""
     logger.warning("503 for %s: a part is away", request.path)
@@ -47,6 +92,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
     error = sys.exc_info()[1]
     if isinstance(error, _AWAY):
         return unavailable(request)
+    if isinstance(error, IS_INPUTS_FAULT):  # what a middleware raised; that of views is seen to before
+        return bad_request(request, told(error, request.path))
     if request.path.startswith("/api/"):
         detail = "This is our fault, not yours. Try again in a minute."
         problem = {"type": "about:blank", "title": "Internal Server Error", "status": 500, "detail": detail}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import environ
@@ -16,8 +17,10 @@ DATA_DIR = e.DATA_DIR
 SECRET_KEY = e.SECRET_KEY or ("" if IS_PRODUCTION else "local-only-not-a-secret-" + "x" * 40)
 SECRET_KEY_FALLBACKS = e.SECRET_KEY_FALLBACKS
 DEBUG = False
-ALLOWED_HOSTS = e.ALLOWED_HOSTS or ([] if IS_PRODUCTION else ["127.0.0.1", "localhost", "[::1]", "testserver"])
-CSRF_TRUSTED_ORIGINS = e.CSRF_TRUSTED_ORIGINS
+ORIGINS = e.ORIGINS
+"""The portal's own names, see xfra_portal.origins; the first is that of links in mails."""
+ALLOWED_HOSTS = [re.sub(r":\d+$", "", origin.partition("://")[2]) for origin in ORIGINS]
+CSRF_TRUSTED_ORIGINS = ORIGINS
 
 INSTALLED_APPS = [
     "django.contrib.auth",
@@ -46,8 +49,12 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "xfra_portal.middleware.UnavailableMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "xfra_portal.middleware.HeadersMiddleware",
+    "xfra_portal.origins.OwnNameMiddleware",
+    "xfra_portal.unreadable.ReadableMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "xfra_portal.middleware.CompressMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -186,7 +193,9 @@ TIME_ZONE = "UTC"
 
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
+STATIC_NAMES_ROOT = DATA_DIR / "static-names"
 WHITENOISE_MAX_AGE = 60
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 WHITENOISE_USE_FINDERS = PROFILE == "test"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

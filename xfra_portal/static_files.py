@@ -7,16 +7,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.contrib.staticfiles.finders import BaseFinder
 from django.core.files.storage import FileSystemStorage, Storage
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
 class HashedStorage(CompressedManifestStaticFilesStorage):
-    """Content-hashed names, also inside `import` statements of ES modules."""
+    """Content-hashed names, also inside `import` statements of ES modules. The list of them is served to nobody."""
 
     support_js_module_import_aggregation = True
     manifest_strict = True
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        names = FileSystemStorage(location=settings.STATIC_NAMES_ROOT)
+        super().__init__(*args, manifest_storage=names, **kwargs)
 
 
 _FILES = {"vendor/plotly.min.js": ("plotly", "package_data/plotly.min.js")}

@@ -6,6 +6,8 @@ from xfra_portal import health
 from xfra_portal.api.problems import not_found
 
 handler400 = "xfra_portal.api.problems.bad_request"
+handler403 = "xfra_portal.error_pages.forbidden"
+handler404 = "xfra_portal.error_pages.not_found"
 handler500 = "xfra_portal.middleware.server_error"
 
 urlpatterns: list[URLPattern | URLResolver] = [

@@ -7,13 +7,15 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from django.conf import settings
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import DisallowedHost, PermissionDenied, RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.views import defaults
+from django.template.loader import render_to_string
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
+
+from xfra_portal.unreadable import SIGN_IN, Unreadable
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -79,10 +81,16 @@ def not_found(request: HttpRequest, path: str = "") -> JsonResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """handler400: what Django refuses by itself, such as a host that is not ours or a body that is too large."""
-    if not request.path.startswith("/api/"):
-        return defaults.bad_request(request, exception)
-    body = problem(400, "This request cannot be understood; check its host and its headers.")
+    """handler400: what cannot be read (xfra_portal.unreadable), and what Django refuses by itself, such as a host that
+    is not ours or a body that is too large. Each kind of door is answered in its own words."""
+    status, said = 400, str(exception) if isinstance(exception, Unreadable) else "This request cannot be understood."
     if isinstance(exception, RequestDataTooBig):
-        body = problem(413, f"The body is larger than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes: send less at once.")
-    return JsonResponse(body, status=body["status"], content_type=MEDIA_TYPE)
+        status, said = 413, f"The body is larger than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes: send less at once."
+    elif isinstance(exception, DisallowedHost):
+        said = f"This portal is reached at {settings.ORIGINS[0]} and under no other name."
+    if request.path.startswith(SIGN_IN):
+        errors = [{"code": "unreadable", "message": said}]  # as allauth's own answers have it
+        return JsonResponse({"status": status, "errors": errors}, status=status)
+    if request.path.startswith("/api/"):
+        return JsonResponse(problem(status, said), status=status, content_type=MEDIA_TYPE)
+    return HttpResponse(render_to_string("400.html", {"said": said}), status=status)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import date, timedelta
 from decimal import Decimal
@@ -12,6 +11,7 @@ from django import forms
 
 from billing.models import Statement, Tariff
 from homes.models import Home
+from xfra_portal.unreadable import Unreadable, read_json
 
 _DOLLARS: Final = re.compile(r"-?\$?\d{1,3}(,?\d{3})*(\.\d{1,2})?", re.ASCII)
 MOST_CENTS: Final = 100_000_000
@@ -155,9 +155,9 @@ class TariffForm(DeskForm):
 
     def _document(self, body: bytes, field: str) -> dict[str, Any] | None:
         try:
-            document = json.loads(body.decode("utf-8"))
-        except ValueError as error:
-            self.add_error(field, f"This is no JSON: {error}.")
+            document = read_json(body)
+        except Unreadable as error:
+            self.add_error(field, str(error))
             return None
         if isinstance(document, dict) and isinstance(document.get("items"), list) and len(document["items"]) == 1:
             document = document["items"][0]  # as URDB's own API answers

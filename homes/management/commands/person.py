@@ -30,7 +30,7 @@ class Command(BaseCommand):
         home.add_argument("--home", type=UUID, metavar="ID", help="they belong to this home's household, with --as")
         home.add_argument("--remove-home", type=UUID, metavar="ID", help="they do not belong to it any more")
         parser.add_argument("--as", dest="place", choices=Membership.Role.values, help="their place in the household")
-        own = (settings.CSRF_TRUSTED_ORIGINS or ["http://127.0.0.1:8000"])[0]
+        own = settings.ORIGINS[0]
         parser.add_argument("--url", default=own, help=f"this portal as people reach it ({own})")
 
     def handle(self, *args: Any, **options: Any) -> None:

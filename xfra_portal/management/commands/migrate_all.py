@@ -46,7 +46,7 @@ def _lacking() -> list[str]:
 
 def collect_static_files() -> None:
     """Collect, hash and compress, unless nothing changed since the last time: compressing takes seconds."""
-    stamp = Path(settings.STATIC_ROOT) / ".fingerprint"
+    stamp = Path(settings.STATIC_NAMES_ROOT) / "fingerprint"
     fingerprint = _fingerprint()
     if stamp.exists() and stamp.read_text() == fingerprint:
         return
