@@ -173,7 +173,7 @@ def test_a_parsers_own_exception_is_the_senders_fault_and_a_bug_is_not() -> None
         async def send(message: Any) -> None:
             said.append(message.get("status"))
 
-        await unreadable.Guard(broken)({"type": "http", "path": "/v1/metrics"}, None, send)
+        await unreadable.Guard(broken)({"type": "http", "path": "/v1/metrics", "headers": []}, None, send)
         return said
 
     for error in (RecursionError(), UnicodeDecodeError("utf-8", b"\xff", 0, 1, "x"), OverflowError()):
