@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -12,10 +12,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from billing import recording
-from billing.greenbutton import csv_import, espi_import
+from billing.greenbutton import csv_import, espi_import, packing
 from billing.greenbutton.filed import BadFile, FiledSeries, one_of_each_flow
 from billing.greenbutton.vocabulary import Flow
-from billing.intervals.checks import limit_wh
+from billing.intervals.checks import Problem, limit_wh
 from billing.intervals.day import answered
 from billing.intervals.days import day_bounds, day_edges, local_day
 from billing.intervals.filed import Weigh, file_days
@@ -25,7 +25,16 @@ from billing.readings import usage_of_many
 from homes.models import Home
 
 CHANNELS: Final = {Flow.DELIVERED: Channel.SITE_IMPORT, Flow.RECEIVED: Channel.SITE_EXPORT}
-MAX_DAYS: Final = 800
+MAX_QUESTIONS: Final = 100
+"""Of one file: more of them are one fault of the file, which no clerk answers one by one."""
+_SYSTEMATIC: Final = {
+    Problem.TOO_LARGE: ("more than the service can carry", "check the unit: kWh of each interval are needed"),
+    Problem.NEGATIVE: ("below zero", "export what was delivered and received as columns of their own, not the net"),
+    Problem.OFF_GRID: ("no whole quarter-hours", "export hours or quarter-hours that begin at :00, :15, :30 or :45"),
+    Problem.OVERLAP: ("told twice and differently", "export one meter, and each time once"),
+    Problem.FUTURE: ("not over yet", "check the dates and the home's time zone"),
+    Problem.DOUBTED: ("called questionable by the utility", "ask it for validated readings"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +46,8 @@ class Imported:
     days: int
     versions: int
     questions: int
+    left_out: tuple[str, ...] = ()
+    """In words what the file holds and was not taken."""
 
 
 @transaction.atomic
@@ -45,10 +56,11 @@ def import_file(home: Home, body: bytes, name: str = "", point: str = "", now: d
 
     `point` names the meter where the file holds several.
     """
-    series = read(body, home.timezone, point)
+    series, left_out = read(body, home.timezone, point)
+    found = _days(home, series, now or timezone.now())
+    _refuse_systematic(found)
     recording.lock([home.pk])
     message, is_new = recording.receive(home, Source.UTILITY, body, name=name[:200])
-    found = _days(home, series, now or timezone.now())
     versions = questions = 0
     for on in sorted(found):
         begin, end = (recording.instant(second) for second in day_bounds(home.timezone, on))
@@ -61,13 +73,25 @@ def import_file(home: Home, body: bytes, name: str = "", point: str = "", now: d
         before = recording.newest([home], on, Source.UTILITY)
         versions += len(recording.record(home, on, Source.UTILITY, mine, message, before))
         questions += sum(len(metered.questions) for metered in mine.values())
-    return Imported(message, is_new, len(found), versions, questions)
+    return Imported(message, is_new, len(found), versions, questions, left_out)
 
 
-def read(body: bytes, zone: str, point: str = "") -> Mapping[Flow, FiledSeries]:
-    """A file's series by direction, whichever of the formats it has. Raises BadFile."""
-    is_xml = body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
-    return one_of_each_flow(espi_import.read(body) if is_xml else csv_import.read(body, zone), point)
+def read(body: bytes, zone: str, point: str = "") -> tuple[Mapping[Flow, FiledSeries], tuple[str, ...]]:
+    """A file's series by direction, whichever of the formats it has, and what is left out. Raises BadFile."""
+    text = packing.decoded(packing.unpacked(body))
+    filed = espi_import.read_text(text) if packing.is_xml(text) else csv_import.read_text(text, zone)
+    return one_of_each_flow(filed, point), filed.left_out
+
+
+def _refuse_systematic(found: Mapping[date, Mapping[str, Metered]]) -> None:
+    """A fault that a whole file has is said once, not asked day by day."""
+    problems = Counter(
+        question.problem for day in found.values() for metered in day.values() for question in metered.questions
+    )
+    if problems.total() > MAX_QUESTIONS:
+        ((problem, count),) = problems.most_common(1)
+        what, remedy = _SYSTEMATIC[problem]
+        raise BadFile(f"{count} of its intervals are {what}", remedy)
 
 
 def _days(home: Home, series: Mapping[Flow, FiledSeries], now: datetime) -> dict[date, dict[str, Metered]]:
@@ -89,8 +113,6 @@ def _panel(home: Home, channel: Channel, series: FiledSeries) -> Weigh:
     if not starts:
         return lambda _: 1
     first, last = local_day(home.timezone, min(starts)), local_day(home.timezone, max(starts)) + timedelta(days=1)
-    if (last - first).days > MAX_DAYS:
-        raise BadFile(f"it spans more than {MAX_DAYS} days", "send a shorter period at a time")
     (usage,) = usage_of_many([home], first, last, [channel], [Source.PANEL])
     begin, wh = day_bounds(home.timezone, first)[0], usage.wh_of(channel).tolist()
     return lambda second: int(wh[(second - begin) // 900])

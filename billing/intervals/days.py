@@ -1,4 +1,4 @@
-"""Local days as quarter-hours: 92, 96 or 100 of them, cut at whole quarters of UTC (as every US zone's are)."""
+"""Local days as quarter-hours, cut at whole quarters of UTC: 92, 96 or 100, and 94 or 98 by clocks of half an hour."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import ROUND_FLOOR, Decimal
 from typing import Final
@@ -24,6 +24,9 @@ Weigh = Callable[[int], int]
 
 _SPLIT: Final = (1800, 3600)
 _JOINED: Final = 300
+LONGEST_DOUBT_SECONDS: Final = 3 * 86_400
+"""Of one interval that is on no grid: longer ones are no intervals of a meter, and readers refuse them."""
+_CALLED_IN_DOUBT: Final = "the utility calls it questionable, or its hour comes twice that night and is told once"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +39,13 @@ class _Doubt:
 
 
 def file_days(zone: str, intervals: Sequence[Interval], limit_wh: int, now: int, weigh: Weigh) -> dict[date, Metered]:
-    """By local day. Quarter-hours that the file does not speak of are missing; the sum of the rest is the file's."""
-    doubts, fine = _set_aside(sorted(set(intervals)), now)
+    """By local day. Quarter-hours that the file does not speak of are missing; the sum of the rest is the file's.
+
+    Intervals are at most `LONGEST_DOUBT_SECONDS` long. What is told twice, alike or not, is a question.
+    """
+    doubts, fine = _set_aside(sorted(intervals), now)
     quarters = _quarters(fine, weigh)
-    doubts += _too_large(quarters, limit_wh)
+    doubts = [part for doubt in (*doubts, *_too_large(quarters, limit_wh)) for part in _by_day(zone, doubt)]
     doubted = {second for doubt in doubts for second in range(doubt.start, doubt.end, QUARTER_SECONDS)}
     days: dict[date, dict[int, tuple[int, Quality]]] = defaultdict(dict)
     for second, value in quarters.items():
@@ -60,6 +66,7 @@ def _set_aside(intervals: Sequence[Interval], now: int) -> tuple[list[_Doubt], l
         grid = _JOINED if duration == _JOINED else QUARTER_SECONDS
         begin, end = start - start % QUARTER_SECONDS, start + duration + (-start - duration) % QUARTER_SECONDS
         if start % grid or duration not in (_JOINED, QUARTER_SECONDS, *_SPLIT):
+            end = min(end, begin + LONGEST_DOUBT_SECONDS)
             doubts.append(_Doubt(begin, end, Problem.OFF_GRID, f"{duration} s from {start} is no whole quarter-hour"))
         elif start + duration > now:
             doubts.append(_Doubt(begin, end, Problem.FUTURE, "it had not happened yet when the file came"))
@@ -67,7 +74,7 @@ def _set_aside(intervals: Sequence[Interval], now: int) -> tuple[list[_Doubt], l
             doubts.append(_Doubt(begin, end, Problem.NEGATIVE, f"{wh} Wh: each direction has a series of its own"))
         elif quality is Quality.QUARANTINED:
             whole = (int(wh),) if duration == QUARTER_SECONDS and wh == int(wh) else ()
-            doubts.append(_Doubt(begin, end, Problem.DOUBTED, "the utility itself calls it questionable", whole))
+            doubts.append(_Doubt(begin, end, Problem.DOUBTED, _CALLED_IN_DOUBT, whole))
         elif reached and start < reached[0] + reached[1]:
             both = f"{reached[2]} Wh and {wh} Wh are told of the same time"
             first = reached[0] - reached[0] % QUARTER_SECONDS
@@ -97,14 +104,21 @@ def _quarters(intervals: Sequence[Interval], weigh: Weigh) -> dict[int, tuple[in
             parts[second].append(quality)
             worst = min(parts[second], key=RANK.__getitem__)
             found[second] = found.get(second, (0, worst))[0] + amount, worst
+    in_parts = {start - start % QUARTER_SECONDS for start, duration, _, _ in intervals if duration == _JOINED}
     for second, qualities in parts.items():  # five minutes are part of a quarter-hour that needs all three
-        if len(qualities) not in (1, 3) or (len(qualities) == 1 and _is_part(second, intervals)):
+        if len(qualities) not in (1, 3) or (len(qualities) == 1 and second in in_parts):
             del found[second]
     return found
 
 
-def _is_part(second: int, intervals: Sequence[Interval]) -> bool:
-    return any(start - start % QUARTER_SECONDS == second and duration == _JOINED for start, duration, _, _ in intervals)
+def _by_day(zone: str, doubt: _Doubt) -> Iterator[_Doubt]:
+    """A question is about one local day: what goes on over a midnight is asked on both."""
+    begin = doubt.start
+    while begin < doubt.end:
+        end = min(doubt.end, day_bounds(zone, local_day(zone, begin))[1])
+        is_whole = (begin, end) == (doubt.start, doubt.end)
+        yield replace(doubt, start=begin, end=end, wh=doubt.wh if is_whole else ())
+        begin = end
 
 
 def _too_large(quarters: dict[int, tuple[int, Quality]], limit_wh: int) -> list[_Doubt]:

@@ -68,7 +68,8 @@ class Reading(models.Model):
     """One local day of a channel, as known at one time: a version, never changed, the next one counted on.
 
     `wh` and `qualities` (one of intervals.quality's letters each) have an entry for each quarter-hour of the day:
-    92, 96 or 100. `wh` is 0 where nothing is known, which the quality tells from a measured 0.
+    92, 96 or 100, and 94 or 98 where clocks change by half an hour.
+    `wh` is 0 where nothing is known, which the quality tells from a measured 0.
     """
 
     home = models.ForeignKey(Home, on_delete=models.PROTECT, related_name="readings")

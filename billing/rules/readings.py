@@ -18,7 +18,7 @@ GUARDED: Final = (
 DAY_ARRAYS: Final = """
 ALTER TABLE billing_reading
   ADD CONSTRAINT reading_is_a_day CHECK (
-    cardinality(wh) IN (92, 96, 100) AND array_ndims(wh) = 1 AND array_lower(wh, 1) = 1),
+    cardinality(wh) IN (92, 94, 96, 98, 100) AND array_ndims(wh) = 1 AND array_lower(wh, 1) = 1),
   ADD CONSTRAINT reading_has_numbers CHECK (array_position(wh, NULL) IS NULL AND 0 <= ALL (wh)),
   ADD CONSTRAINT reading_has_qualities CHECK (length(qualities) = cardinality(wh) AND qualities ~ '^[-qerma]+$'),
   ADD CONSTRAINT reading_version_counts CHECK (version >= 1);

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import uuid
 import zoneinfo
+from datetime import date, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Self
 
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils import timezone
 
+from homes.calendar import midnight
 from homes.models.people import OperatorRole, Party, User
 
 if TYPE_CHECKING:
@@ -23,9 +28,27 @@ SEES_EVERY_HOME = (
 )
 
 
+DAY_LENGTHS = (82_800, 84_600, 86_400, 88_200, 90_000)
+"""Seconds that a local day may have: readings are quarter-hours, and clocks change by half an hour or a whole one."""
+
+
 def validate_timezone(name: str) -> None:
     if name not in zoneinfo.available_timezones():
         raise ValidationError(f"{name!r} is not an IANA time zone; write it like America/Phoenix.")
+    if not _is_billable(name, timezone.now().year):
+        raise ValidationError(
+            f"{name!r} changes its clock by more than an hour, or not by quarter-hours, which readings do not know;"
+            " choose the zone of the home's own utility."
+        )
+
+
+@lru_cache(maxsize=1_024)
+def _is_billable(name: str, year: int) -> bool:
+    """Whether every local day from the year before to the year after is one that readings know."""
+    zone = zoneinfo.ZoneInfo(name)
+    first = date(year - 1, 1, 1)
+    edges = [int(midnight(zone, first + timedelta(days=n)).timestamp()) for n in range(3 * 366)]
+    return all(edge % 900 == 0 and after - edge in DAY_LENGTHS for edge, after in itertools.pairwise(edges))
 
 
 class HomeQuerySet(models.QuerySet["Home"]):

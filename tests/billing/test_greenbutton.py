@@ -85,10 +85,10 @@ def test_others_read_it_and_the_totals_are_the_readings(start: date, end: date, 
 @pytest.mark.parametrize(("start", "end", "zone"), PERIODS)
 def test_we_read_back_what_we_wrote(start: date, end: date, zone: str) -> None:
     export = export_of(start, end, zone)
-    series = espi_import.read(render(export))
+    filed = espi_import.read(render(export))
     with pytest.raises(BadFile, match=r"several meters; choose one of: Node, Service"):
-        one_of_each_flow(series)
-    found = one_of_each_flow(series, "Service")
+        one_of_each_flow(filed)
+    found = one_of_each_flow(filed, "Service")
     for meter in export.meters[:2]:
         known = np.isin(meter.quality, letters("mera"))
         intervals = found[meter.flow].intervals
@@ -131,7 +131,7 @@ def test_summer_time_as_rules(zone: str, rules: TimeRules) -> None:
 def test_a_utilitys_file_with_several_blocks_and_a_power_of_ten() -> None:
     doubted = "<n:ReadingQuality><n:quality>8</n:quality></n:ReadingQuality>"
     second = f"<n:IntervalBlock>{reading(1_800_000_900, 2_345_678, doubted)}</n:IntervalBlock>"
-    (series,) = espi_import.read(feed(reading(1_800_000_000, 1_250_000), blocks=second))
+    (series,) = espi_import.read(feed(reading(1_800_000_000, 1_250_000), blocks=second)).series
     assert (series.flow, series.title) == (Flow.DELIVERED, "1 MAIN ST")
     assert [(one.start, one.wh, one.quality) for one in series.intervals] == [
         (1_800_000_000, Decimal("1250.000"), Quality.MEASURED),
@@ -151,7 +151,7 @@ BAD_XML: list[tuple[str, bytes, str]] = [
     ("a laugh that grows", LAUGHS, "declares a document type"),
     ("a document type elsewhere", OUTSIDE, "declares a document type"),
     ("something else", b"<html><body/></html>", "not a Green Button file"),
-    ("gas", feed(reading(1_800_000_000, 5), GAS), "no electricity in watt-hours"),
+    ("gas", feed(reading(1_800_000_000, 5), GAS), "it counts therms (uom 169)"),
     ("the net of both", feed(reading(1_800_000_000, 5), NET), "flowDirection 4 is not understood"),
     ("no whole number", feed(reading(1_800_000_000, "1.5")), "line 12, value: '1.5' is not a whole number"),
     ("no start", feed(reading("", 5)), "line 12, timePeriod/start: '' is not a whole number"),
@@ -218,7 +218,7 @@ CSV: list[tuple[str, str, list[tuple[Flow, str, int, str]]]] = [
 def test_csv_of_common_shapes(name: str, text: str, expected: list[tuple[Flow, str, int, str]]) -> None:
     found = [
         (series.flow, datetime.fromtimestamp(one.start, UTC).strftime("%Y-%m-%dT%H:%M"), one.duration, str(one.wh))
-        for series in csv_import.read(text.encode(), LOS_ANGELES)
+        for series in csv_import.read(text.encode(), LOS_ANGELES).series
         for one in series.intervals
     ]
     assert found == expected
@@ -226,13 +226,13 @@ def test_csv_of_common_shapes(name: str, text: str, expected: list[tuple[Flow, s
 
 BAD_CSV: list[tuple[str, bytes, str]] = [
     ("no header", b"1,2,3\n4,5,6\n", "no line names its columns"),
-    ("no number", b"start,kwh\n2026-06-10 00:00,much\n", "line 2, delivered: 'much' is not a number"),
-    ("not finite", b"start,kwh\n2026-06-10 00:00,NaN\n", "line 2, delivered"),
+    ("no number", b"start,kwh\n2026-06-10 00:00,much\n", "line 2, kwh: 'much' is not a number"),
+    ("not finite", b"start,kwh\n2026-06-10 00:00,Infinity\n", "line 2, kwh"),
     ("no time", b"start,kwh\nyesterday,1\n", "line 2, start: 'yesterday' is not a time"),
-    ("skipped by the clock", b"start,kwh\n2026-03-08 02:15,1\n", "line 2, start"),
-    ("short", b"start,end,kwh\n2026-03-08 01:15\n", "line 2, end: the line is too short"),
+    ("skipped by the clock", b"start,kwh\n2026-03-08 01:45,1\n2026-03-08 02:00,1\n", "line 3, start"),
+    ("short", b"start,end,kwh\n2026-03-08 01:15\n", "line 2, kwh: the line is too short"),
     ("header alone", b"start,kwh\n", "a header and no intervals"),
-    ("not text", b"\xff\xfe\x00s", "not UTF-8"),
+    ("not text", b"start,kwh\n\x00\x01,1\n", "it is no text"),
     ("two of a kind", b"start,usage,consumption\n2026-06-10 00:00,1,2\n", "two columns of the same direction"),
 ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -52,7 +52,7 @@ class Case:
 CASES = [
     Case("quarter-hours", [interval(0, 250), interval(1, 0)], [250, 0], "mm"),
     Case("what the file does not speak of", [interval(0, 5), interval(2, 7)], [5, 0, 7], "m-m"),
-    Case("the same twice", [interval(0, 5), interval(0, 5)], [5], "m"),
+    Case("the same twice", [interval(0, 5), interval(0, 5)], [0], "q", [Problem.OVERLAP]),
     Case("estimated by the utility", [interval(0, 5, E)], [5], "e"),
     Case("parts of a watt-hour come later", [interval(0, "0.6"), interval(1, "0.6")], [0, 1], "mm"),
     Case(
@@ -94,7 +94,7 @@ def test_the_days_add_up_to_the_file_in_whatever_order_it_is(values: list[Decima
     intervals = [interval(n, value) for n, value in enumerate(values)]
     days = file_days(ZONE, intervals, 12_000, NOW + 10**6, lambda _: 1)
     assert sum(int(day.wh.sum()) for day in days.values()) == int(sum(values))
-    shuffled = [*intervals, *intervals[:7]]
+    shuffled = list(intervals)
     order.shuffle(shuffled)
     again = file_days(ZONE, shuffled, 12_000, NOW + 10**6, lambda _: 1)
     assert {on: (day.wh.tolist(), day.qualities) for on, day in again.items()} == {
@@ -183,6 +183,38 @@ class TestImport:
         recording.discard(question, cast.people["billing"], "the export was wrong")
         question.refresh_from_db()
         assert question.state == Quarantine.State.DISCARDED
+
+    @pytest.mark.parametrize(
+        ("on", "count"), [(date(2026, 4, 5), 98), (date(2026, 10, 4), 94), (date(2026, 6, 10), 96)]
+    )
+    def test_a_clock_that_changes_by_half_an_hour(self, cast: Cast, on: date, count: int) -> None:
+        cast.home.timezone = "Australia/Lord_Howe"
+        cast.home.save(update_fields=["timezone"])
+        begin = day_bounds(cast.home.timezone, on)[0]
+        starts = (datetime.fromtimestamp(begin + n * 900, UTC) for n in range(count))
+        body = "Start (UTC),kWh\n" + "".join(f"{at:%Y-%m-%d %H:%M},0.25\n" for at in starts)
+        utility_files.import_file(cast.home, body.encode(), now=datetime(2027, 1, 1, tzinfo=UTC))
+        (reading,) = versions(cast.home, Channel.SITE_IMPORT, on, Source.UTILITY)
+        assert (reading.wh, reading.qualities) == ([250] * count, "m" * count)
+        (usage,) = usage_of_many([cast.home], on, on + timedelta(days=1), [Channel.SITE_IMPORT])
+        assert usage.wh_of(Channel.SITE_IMPORT).tolist() == [250] * count
+
+    def test_a_fault_of_the_whole_file_is_one_refusal(self, cast: Cast) -> None:
+        """Watt-hours taken for kWh in every line: nobody answers a question for each."""
+        rows = "".join(
+            f"2026-06-10 {n // 4:02}:{n % 4 * 15:02},250\n2026-06-11 {n // 4:02}:{n % 4 * 15:02},250\n"
+            for n in range(96)
+        )
+        with pytest.raises(BadFile, match="192 of its intervals are more than the service can carry; check the unit"):
+            utility_files.import_file(cast.home, b"start,usage\n" + rows.encode())
+        assert not Quarantine.objects.exists() and not RawMessage.objects.exists()
+
+    def test_a_question_over_midnight_is_asked_on_both_days_and_answered(self, cast: Cast) -> None:
+        body = b"start,end,kwh\n2026-06-10 23:50,2026-06-11 00:20,1\n2026-06-10 12:00,2026-06-10 12:15,1\n"
+        assert utility_files.import_file(cast.home, body).questions == 2
+        for question in Quarantine.objects.all():
+            recording.discard(question, cast.people["billing"], "the export was wrong")
+        assert utility_files.import_file(cast.home, body).questions == 0
 
     def test_a_bad_file_leaves_nothing_behind(self, cast: Cast) -> None:
         with pytest.raises(BadFile):

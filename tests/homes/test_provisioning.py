@@ -65,10 +65,44 @@ def test_a_home_is_in_a_real_time_zone(name: str) -> None:
     validate_timezone("America/Phoenix")
 
 
+@pytest.mark.parametrize(
+    ("name", "is_known"),
+    [
+        ("America/Los_Angeles", True),
+        ("Australia/Lord_Howe", True),
+        ("Asia/Kolkata", True),
+        ("Asia/Kathmandu", True),
+        ("Antarctica/Troll", False),
+    ],
+)
+def test_a_home_is_where_a_day_has_whole_quarter_hours(name: str, is_known: bool) -> None:
+    if is_known:
+        validate_timezone(name)
+    else:
+        with pytest.raises(ValidationError, match="changes its clock by more than an hour"):
+            validate_timezone(name)
+
+
 @pytest.fixture
 def system(db: None) -> Iterator[None]:
     with acting_as_system():
         yield
+
+
+class _Full(io.StringIO):
+    """Output that takes nothing."""
+
+    def __init__(self, fails: str) -> None:
+        super().__init__()
+        self._fails = fails
+
+    def write(self, text: str) -> int:
+        if self._fails == "write":
+            raise BrokenPipeError(32, "Broken pipe")
+        return super().write(text)
+
+    def flush(self) -> None:
+        raise OSError(28, "No space left on device")
 
 
 def provision_node(*args: Any, **options: Any) -> str:
@@ -138,6 +172,23 @@ class TestCommand:
         with pytest.raises(CommandError, match="nothing was made"):
             provision_node(count=2, json=tmp_path / "nowhere" / "tokens.json")
         assert not Node.objects.exists()
+
+    @pytest.mark.parametrize("fails", ["write", "flush"])
+    @pytest.mark.parametrize("command", ["provision_node", "provision_many", "node_token"])
+    def test_a_token_that_could_not_be_shown_was_not_made(self, tmp_path: Path, command: str, fails: str) -> None:
+        """Through a pipe that is closed, or onto a disk that is full."""
+        provision_node("xfra-9")
+        file = tmp_path / "tokens.json"
+        arguments: dict[str, tuple[str, list[str], dict[str, Any]]] = {
+            "provision_node": ("provision_node", ["xfra-1"], {}),
+            "provision_many": ("provision_node", [], {"count": 2, "json": file}),
+            "node_token": ("node_token", ["xfra-9"], {"issue": True}),
+        }
+        name, positional, options = arguments[command]
+        with pytest.raises(CommandError, match=r"nothing was made|none was issued"):
+            call_command(name, *positional, stdout=_Full(fails), **options)
+        assert list(Node.objects.values_list("hostname", flat=True)) == ["xfra-9"]
+        assert NodeCredential.objects.count() == 1 and not file.exists()
 
     MISTAKES = [
         ({}, "name the node"),

@@ -46,11 +46,12 @@ def conclude(by: User, home: Home, terms: Terms, start: date, why: str) -> Done:
     return Done("agreement_concluded", words, to, home, str(made.version), why, made.version)
 
 
-def import_readings(home: Home, name: str, body: bytes) -> Done:
-    """The utility's own count of the site takes the place of the panel's."""
-    found = utility_files.import_file(home, body, name)
+def import_readings(home: Home, name: str, body: bytes, meter: str = "") -> Done:
+    """The utility's own count of the site takes the place of the panel's. `meter`: which, if it has several."""
+    found = utility_files.import_file(home, body, name, meter)
     words = f"{name}: {formats.count(found.days, 'day')}, {formats.count(found.versions, 'new version')} of readings"
     words += f", {formats.count(found.questions, 'question')} to answer." if found.questions else "."
+    words += f" Left out: {'; '.join(found.left_out)}." if found.left_out else ""
     return Done("readings_imported", words, reverse("desk-home", args=[home.pk]), home, name, made=found.message.pk)
 
 

@@ -108,8 +108,15 @@ class ReadingsFileForm(DeskForm):
 
     file = forms.FileField(
         label="The utility's file",
-        help_text="Green Button XML, or CSV with start, end and usage.",
+        help_text="Green Button XML, or CSV with start, end and usage, or a ZIP with one of them.",
         error_messages={"required": "Choose a file.", "empty": "The file is empty."},
+    )
+    meter = forms.CharField(
+        label="Meter",
+        required=False,
+        max_length=200,
+        help_text="Only where the file holds several: its name there.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
 
     def clean_file(self) -> Any:

@@ -200,6 +200,5 @@ def import_readings(request: HttpRequest, home_id: uuid.UUID) -> HttpResponse:
     form = ReadingsFileForm(request.POST, request.FILES)
     if not form.is_valid():
         return doing.refuse(request, f"Nothing was imported. {form.first_error}", here)
-    file = form.cleaned_data["file"]
-
-    return doing.do(request, lambda: book_acts.import_readings(home, file.name, file.read()), here)
+    file, meter = form.cleaned_data["file"], form.cleaned_data["meter"]
+    return doing.do(request, lambda: book_acts.import_readings(home, file.name, file.read(), meter), here)

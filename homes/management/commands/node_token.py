@@ -35,12 +35,15 @@ class Command(BaseCommand):
 
     def _issue(self, node: Node) -> None:
         try:
-            with transaction.atomic():
+            with transaction.atomic():  # shown, or not issued
                 _, token = NodeCredential.issue(node)
+                self.stdout.write(f"token: {token}")
+                self.stdout.flush()
         except IntegrityError as error:
             self._list(node)
             raise CommandError(str(error).splitlines()[0]) from error
-        self.stdout.write(f"token: {token}")
+        except OSError as error:
+            raise CommandError(f"cannot show the token, so none was issued: {error}") from error
 
     def _revoke(self, node: Node, credential_id: int) -> None:
         credential = NodeCredential.objects.filter(node=node, pk=credential_id).first()

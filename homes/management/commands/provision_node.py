@@ -50,9 +50,7 @@ class Command(BaseCommand):
             if options["count"] is not None:
                 self._many(options)
             elif options["hostname"]:
-                _, token = provision(self._plan(options["hostname"], options))
-                self.stdout.write(f"token: {token}\n\n# prometheus --enable-feature=agent --config.file=agent.yml")
-                self.stdout.write(AGENT_CONFIGURATION.format(url=options["url"].rstrip("/"), token=token))
+                self._one(options)
             else:
                 raise CommandError("name the node, or give --count N --json FILE")
         except ValidationError as error:
@@ -63,7 +61,14 @@ class Command(BaseCommand):
         except DataError as error:
             raise CommandError(f"a name is too long: {error}") from error
         except OSError as error:
-            raise CommandError(f"cannot write the tokens, so nothing was made: {error}") from error
+            raise CommandError(f"cannot write what was to be shown only now, so nothing was made: {error}") from error
+
+    def _one(self, options: dict[str, Any]) -> None:
+        with transaction.atomic():  # with its token shown, or not at all
+            _, token = provision(self._plan(options["hostname"], options))
+            self.stdout.write(f"token: {token}\n\n# prometheus --enable-feature=agent --config.file=agent.yml")
+            self.stdout.write(AGENT_CONFIGURATION.format(url=options["url"].rstrip("/"), token=token))
+            self.stdout.flush()
 
     def _many(self, options: dict[str, Any]) -> None:
         if options["json"] is None or options["count"] < 1:
@@ -75,8 +80,13 @@ class Command(BaseCommand):
                 tokens[node.hostname] = token
             options["json"].touch(0o600)
             options["json"].chmod(0o600)
-            options["json"].write_text(json.dumps(tokens, indent=1))
-        self.stdout.write(f"{len(tokens)} nodes; tokens in {options['json']}")
+            try:
+                options["json"].write_text(json.dumps(tokens, indent=1))
+                self.stdout.write(f"{len(tokens)} nodes; tokens in {options['json']}")
+                self.stdout.flush()
+            except OSError:
+                options["json"].unlink(missing_ok=True)  # tokens of nodes that are not made
+                raise
 
     @staticmethod
     def _plan(hostname: str, options: dict[str, Any]) -> Plan:
