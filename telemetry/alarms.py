@@ -128,6 +128,8 @@ def _of_refusals(reason: Reason, node_ids: list[int]) -> Alarm:
     if more := len(node_ids) - len(named):
         who += f" and {more:,} more"
     severity = Severity.MAJOR if refusals.loses_samples(reason) else Severity.MINOR
+    if reason is Reason.CLAIMED:
+        severity = Severity.CRITICAL
     return Alarm(severity, f"{who}: {reason.words}", reason.remedy)
 
 

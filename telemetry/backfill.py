@@ -17,7 +17,7 @@ from telemetry.models import Circuit, NodeStateSpan
 from telemetry.node_state import Evidence, Verdict, classify
 from telemetry.simulator.history import HistoryBlock
 from telemetry.tables import FLEET_TABLE, ROLLUP_TABLES, SAMPLE_TABLES
-from telemetry.widening import Rows
+from telemetry.wide_rows import Rows
 from telemetry.windows import Window
 
 SubjectIds = Mapping[Kind, npt.NDArray[np.int64]]

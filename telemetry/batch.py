@@ -38,11 +38,12 @@ class CorruptBatch(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class GpuSubject:
-    """A GPU as its series' labels describe it."""
+    """A GPU as its series' labels describe it. `slot` is the exporter's index of it now, None where it gives none."""
 
     uuid: str
-    slot: int
+    slot: int | None
     model: str
+    pci_address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class Layout:
             "kinds": self.kinds.tolist(),
             "codes": self.codes.tolist(),
             "subjects": self.subjects.tolist(),
-            "gpus": [[g.uuid, g.slot, g.model] for g in self.gpus],
+            "gpus": [[g.uuid, g.slot, g.model, g.pci_address] for g in self.gpus],
             "circuits": self.circuits,
             "other": [[s.name, s.labels] for s in self.other_series],
         }
@@ -116,6 +117,8 @@ class Batch:
     series: npt.NDArray[np.uint16]
     instants: Instants
     values: Float64s
+    came_ms: int | None = None
+    """When it came, by the portal's clock; it does not travel, for the stream knows. None: as soon as it could."""
 
     @classmethod
     def of(
@@ -140,6 +143,15 @@ class Batch:
     @property
     def at_ms(self) -> Int64s:
         return self.instants.each()
+
+    @property
+    def newest_ms(self) -> int:
+        """Of when its newest sample is, by its node's clock; 0 where there is none."""
+        return int(self.instants.at_ms.max(initial=0))
+
+    @property
+    def arrived_ms(self) -> int:
+        return self.newest_ms if self.came_ms is None else self.came_ms
 
     @property
     def kinds(self) -> npt.NDArray[np.uint8]:

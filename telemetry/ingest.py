@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import Final
 
 from django.db import InterfaceError, OperationalError
@@ -18,6 +18,7 @@ from telemetry import dead_letters, live, partitions, states, storage
 from telemetry.batch import Batch, CorruptBatch, decode
 from telemetry.evidence import Delivery
 from telemetry.ownership import Ownership, owned
+from telemetry.presence import instant
 from telemetry.store import raw_store
 from telemetry.store.client import EngineAway
 from telemetry.stream import MOST_TRIES, Drain, Entry, connect
@@ -142,17 +143,13 @@ def _store(drain: Drain, entries: list[Entry], shard: int) -> dict[int, Delivery
 
 
 def _deliveries(stored: list[tuple[Entry, Batch]]) -> dict[int, Delivery]:
-    """Of each node its last, and the newest of all that came; nobody has to believe a Redis whose clock is ahead."""
-    last: dict[int, Entry] = {}
+    """Of each node its last, and the newest of all that came."""
+    last: dict[int, int] = {}
     newest_ms: dict[int, int] = {}
-    for entry, batch in stored:
-        last[batch.node_id] = entry
-        newest_ms[batch.node_id] = max([newest_ms.get(batch.node_id, 0), *batch.instants.at_ms.tolist()])
-    now = datetime.now(UTC)
-    return {
-        node_id: Delivery(min(entry.came_at, now), datetime.fromtimestamp(newest_ms[node_id] / 1000, UTC))
-        for node_id, entry in last.items()
-    }
+    for _, batch in stored:
+        last[batch.node_id] = batch.arrived_ms
+        newest_ms[batch.node_id] = max(newest_ms.get(batch.node_id, 0), batch.newest_ms)
+    return {node_id: Delivery(instant(came_ms), instant(newest_ms[node_id])) for node_id, came_ms in last.items()}
 
 
 def _is_of_the_batch(error: BaseException) -> bool:
@@ -183,10 +180,15 @@ def _decode(drain: Drain, entries: list[Entry]) -> list[tuple[Entry, Batch]]:
             _bury(drain, entry, f"whoever stored it died or gave up, {entry.tries} times")
             continue
         try:
-            readable.append((entry, decode(entry.body)))
+            readable.append((entry, replace(decode(entry.body), came_ms=_ms(entry))))
         except CorruptBatch as error:
             _bury(drain, entry, str(error))
     return readable
+
+
+def _ms(entry: Entry) -> int:
+    """When it came; nobody has to believe a Redis whose clock is ahead."""
+    return min(round(entry.came_at.timestamp() * 1000), int(time.time() * 1000))
 
 
 def _one_by_one(drain: Drain, readable: list[tuple[Entry, Batch]], shard: int) -> dict[int, Delivery]:

@@ -322,7 +322,12 @@ def _gpu(labels: dict[str, str]) -> GpuSubject | None:
     slot = labels.get("gpu", "")
     if not uuid or len(uuid) > 64:
         return None
-    return GpuSubject(uuid, int(slot) if slot.isdecimal() and len(slot) < 4 else 0, labels.get("modelName", "")[:120])
+    return GpuSubject(
+        uuid,
+        int(slot) if slot.isdecimal() and len(slot) < 4 else None,
+        labels.get("modelName", "")[:120],
+        labels.get("pci_bus_id", "")[:32],
+    )
 
 
 def _subject_index(meanings: list[Meaning]) -> tuple[npt.NDArray[np.uint32], dict[int, list[Any]]]:

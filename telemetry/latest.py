@@ -20,7 +20,7 @@ import numpy.typing as npt
 from telemetry import briefs, copying
 from telemetry.catalogue import COLUMNS, Column, Kind
 from telemetry.readings import Cell
-from telemetry.widening import Rows
+from telemetry.wide_rows import Rows
 
 Key = tuple[int, int, int]
 """(node id, kind, subject id)"""

@@ -97,6 +97,7 @@ class HomeWithoutNodePayload(TypedDict):
 class GpuPayload(TypedDict):
     slot: int
     uuid: str
+    pci_address: str
     values: dict[str, Reading]
 
 
@@ -267,7 +268,7 @@ def node_payload(latest: NodeLatest) -> NodePayload:
 
 def _gpu_payload(gpu: GpuLatest) -> GpuPayload:
     values = {name: r for name, cell in gpu.cells.items() if (r := reading(cell))}
-    return {"slot": gpu.slot, "uuid": gpu.uuid, "values": values}
+    return {"slot": gpu.slot, "uuid": gpu.uuid, "pci_address": gpu.pci_address, "values": values}
 
 
 def fleet_cell(hostname: str, gpus_expected: int, glance: NodeGlance) -> FleetCell:

@@ -36,7 +36,10 @@ class GpuLatest:
     gpu_id: int
     uuid: str
     slot: int
+    """As its exporter numbers it now."""
     cells: Mapping[str, Cell]
+    pci_address: str = ""
+    """Empty where it is not known. It does not change when a neighbour falls off the bus."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,9 +60,10 @@ def _latest(ids: list[int], with_gpus: bool) -> dict[int, NodeLatest]:
     states = latest_values.read(ids, Kind if with_gpus else (Kind.NODE, Kind.CIRCUIT))
     gpus: dict[int, list[GpuLatest]] = {node_id: [] for node_id in ids}
     there = Gpu.objects.filter(node__in=ids, gone_at__isnull=True) if with_gpus else Gpu.objects.none()
-    for node_id, pk, uuid, slot in there.order_by("node", "slot", "pk").values_list("node_id", "pk", "uuid", "slot"):
+    told = there.order_by("node", "slot", "pk").values_list("node_id", "pk", "uuid", "slot", "pci_address")
+    for node_id, pk, uuid, slot, pci_address in told:
         state = states.get((node_id, Kind.GPU, pk))
-        gpus[node_id].append(GpuLatest(pk, uuid, slot, state.cells(Kind.GPU) if state else {}))
+        gpus[node_id].append(GpuLatest(pk, uuid, slot, state.cells(Kind.GPU) if state else {}, pci_address))
     circuits: dict[int, dict[str, Cell]] = {node_id: {} for node_id in ids}
     for node_id, pk, name in Circuit.objects.filter(node__in=ids).values_list("node_id", "pk", "name"):
         state = states.get((node_id, Kind.CIRCUIT, pk))

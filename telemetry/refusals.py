@@ -37,9 +37,11 @@ class Reason(StrEnum):
     """Why something was refused. The most urgent first."""
 
     TOKEN = "token"  # noqa: S105  (a reason)
+    CLAIMED = "claimed"
     FUTURE = "future"
     PAST = "past"
     BUDGET = "budget"
+    SUBJECTS = "subjects"
     MALFORMED = "malformed"
     TOO_LARGE = "too_large"
     FORMAT = "format"
@@ -58,12 +60,20 @@ class Reason(StrEnum):
 
 _WORDS: Final = {
     Reason.TOKEN: ("still sends with a revoked token", "give its agent the new token, or switch the agent off"),
+    Reason.CLAIMED: (
+        "names GPUs that are live behind another node",
+        "see in both nodes' inventory which, and revoke the token of the one that has not got them",
+    ),
     Reason.FUTURE: ("sends samples of more than 10 minutes ahead", "correct the node's clock"),
     Reason.PAST: (
         "sends samples older than raw samples are kept",
         "see whether the node's clock is behind, or its agent empties a queue of days ago",
     ),
     Reason.BUDGET: ("sends more series than a node may have", "see which exporter has labels that ever change"),
+    Reason.SUBJECTS: (
+        "names more GPUs or circuits than a node may have",
+        "see which exporter has labels that ever change; what is no longer sent makes room after 30 days",
+    ),
     Reason.MALFORMED: ("sends what cannot be read", "see the door's log for the reason, and the agent's version"),
     Reason.TOO_LARGE: ("sends bodies that are too large", "let its agent send fewer samples at a time"),
     Reason.FORMAT: ("sends in another format", "let its agent send remote-write, or OTLP to its own address"),

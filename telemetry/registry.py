@@ -1,304 +1,176 @@
-"""Who the samples are about: GPUs, circuits and other series become ids; a change of GPUs becomes an event.
+"""Who the samples are about: GPUs, circuits and other series become ids, which workers remember.
 
-A GPU is its UUID. The first sample that names it registers it; the same UUID behind another node's
-credential is a move, which somebody will want to know about.
+What is remembered is of one version of the registry; who finds another one begins anew (see claims.version). A name
+that is another's, or for which a node has no room, is 0: nothing of it is stored, and operators are told.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from itertools import islice
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 import redis
-from django.conf import settings
 
-from homes.models import Gpu, InventoryEvent
-from telemetry import copying, refusals
-from telemetry.batch import OTHER, Batch, GpuSubject, Layout, OtherSubject
+from telemetry import circuits, claims, other_series, refusals
+from telemetry.batch import OTHER, Batch, GpuSubject, Layout
 from telemetry.catalogue import Kind
-from telemetry.models import Circuit, OtherSeries
-from telemetry.models.series import MAX_OTHER_SERIES
+from telemetry.claims import Known
 from telemetry.refusals import Reason
 from telemetry.stream import connect
-from telemetry.tables import OTHER_TABLE
 
 logger = logging.getLogger("telemetry.registry")
 
 Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 
-GONE_SECONDS: Final = 60.0
-_ARRIVALS: Final = (InventoryEvent.Kind.NEW, InventoryEvent.Kind.MOVED)
-
-_gpus: dict[tuple[int, str], int] = {}
-_circuits: dict[tuple[int, str], int] = {}
-_others: dict[tuple[int, bytes], int] = {}
-_layouts: dict[tuple[int, Layout], Ints] = {}
-_full: dict[int, float] = {}
-"""Nodes whose other series are as many as may be, and until when nobody looks again, in monotonic seconds."""
-_FULL_SECONDS: Final = 60.0
-_OTHERS_SECONDS: Final = 6 * 3600.0
-"""So long ids of other series are remembered: less than an unheard one is kept, or samples would be of nothing."""
-_UNHEARD_SECONDS: Final = 24 * 3600
-_SEEN_SECONDS: Final = 3600
-_others_since = [time.monotonic()]
+REMEMBERED_SECONDS: Final = 6 * 3600.0
+"""So long ids are remembered: less than an unheard series is kept, or samples would be of nothing."""
 _CACHE_LIMIT: Final = 500_000
 _LAYOUT_LIMIT: Final = 20_000
 
 
-def subject_ids(batch: Batch) -> Ints:
-    """The database id of the subject of each series of a batch's layout; 0 for the node itself. Registers what is new.
+@dataclass(frozen=True, slots=True)
+class _Resolved:
+    """The ids of a layout's series. `doubtful` are series of GPUs that were not this node's, or that it describes in
+    two ways: where one of them brings a sample, it is looked at again. None: there are none."""
 
-    0 too for a series outside the catalogue that finds no room within the node's bound: nothing of it is stored.
+    ids: Ints
+    doubtful: Flags | None
+
+    def holds(self, batch: Batch) -> bool:
+        if self.doubtful is None:
+            return True
+        return not (self.doubtful[batch.series] & ~np.isnan(batch.values)).any()
+
+
+_gpus: dict[tuple[int, str], Known] = {}
+_layouts: dict[tuple[int, Layout], _Resolved] = {}
+_began = [time.monotonic()]
+_version = [0]
+
+
+def catch_up() -> None:
+    """Forget what may not hold any more. At the beginning of each transaction that stores."""
+    version = claims.version()
+    if version != _version[0] or time.monotonic() - _began[0] > REMEMBERED_SECONDS:
+        forget()
+        _version[0], _began[0] = version, time.monotonic()
+
+
+def forget() -> None:
+    """Empty the caches: after a rolled-back transaction their ids may not exist."""
+    _gpus.clear()
+    _layouts.clear()
+    circuits.forget()
+    other_series.forget()
+
+
+def subject_ids(batches: Sequence[Batch]) -> list[Ints]:
+    """For each batch the database id of the subject of each series of its layout; 0 for the node itself, and for what
+    is refused. Registers what is new.
 
     Call within the transaction that stores the samples. Raises IndexError for a layout that does not fit itself.
     """
-    key = (batch.node_id, batch.layout)
-    found = _layouts.get(key)
-    return _resolve(batch) if found is None else found
+    strange = [batch for batch in batches if len(batch) and not _is_known(batch)]
+    refused: Counter[tuple[int, Reason]] = Counter()
+    borrowed = meet(strange, refused)
+    fresh: dict[tuple[int, Layout], _Resolved] = {}
+    for batch in strange:
+        if _key(batch) not in fresh:
+            fresh[_key(batch)] = _resolve(batch, borrowed, refused)
+    _tell(refused)
+    resolved = [fresh.get(_key(batch)) or _layouts.get(_key(batch)) for batch in batches]
+    return [
+        one.ids if one else np.zeros(len(batch.layout), np.int64) for batch, one in zip(batches, resolved, strict=True)
+    ]
 
 
-def meet(batches: Sequence[Batch]) -> None:
+def _key(batch: Batch) -> tuple[int, Layout]:
+    return batch.node_id, batch.layout
+
+
+def _is_known(batch: Batch) -> bool:
+    found = _layouts.get(_key(batch))
+    return found is not None and found.holds(batch)
+
+
+def meet(strange: Sequence[Batch], refused: Counter[tuple[int, Reason]]) -> dict[tuple[int, str], int]:
     """Learn, and register where they are new, the GPUs and circuits of these batches: a few statements for all of them.
 
     A fleet's first scrapes bring thousands, and so does, to a worker that has just started, everybody's next one.
+    Returns ids of GPUs of which there are samples from before they left their node.
     """
-    if time.monotonic() - _others_since[0] > _OTHERS_SECONDS:
-        _others.clear()
-        _layouts.clear()
-        _others_since[0] = time.monotonic()
-    strange = [one for one in batches if len(one) and (one.node_id, one.layout) not in _layouts]
-    gpus: dict[str, tuple[Batch, GpuSubject]] = {}
-    for batch in strange:
-        for gpu in batch.layout.gpus:
-            if (batch.node_id, gpu.uuid) not in _gpus:
-                gpus.setdefault(gpu.uuid, (batch, gpu))
-    if gpus:
-        _limit(_gpus)
-        known = _recall_gpus(gpus)
-        _register_new_gpus({uuid: named for uuid, named in gpus.items() if uuid not in known})
-    circuits = {one.node_id for one in strange for name in one.layout.circuits if (one.node_id, name) not in _circuits}
-    if circuits:
-        _limit(_circuits)
-        found = Circuit.objects.filter(node__in=circuits).values_list("node_id", "name", "pk")
-        _circuits.update(((node_id, name), pk) for node_id, name, pk in found)
+    told = claims.told(strange)
+    named = {(one.node_id, gpu.uuid) for one in strange for gpu in one.layout.gpus}
+    unknown = {uuid for _, uuid in (key for key in named if key not in _gpus)}
+    registered = claims.recall(unknown) if unknown else {}
+    if len(_gpus) >= _CACHE_LIMIT:
+        _gpus.clear()
+    _gpus.update(
+        ((node_id, uuid), registered[uuid])
+        for node_id, uuid in named
+        if uuid in registered and registered[uuid].node_id == node_id
+    )
+    known = {uuid: _gpus[node_id, uuid] for node_id, uuid in told if (node_id, uuid) in _gpus}
+    settled = claims.settle(told, {**registered, **known})
+    _gpus.update(settled.own)
+    refused.update(settled.refused)
+    beyond = circuits.meet((one.node_id, name) for one in strange for name in one.layout.circuits)
+    refused.update({(node_id, Reason.SUBJECTS): count for node_id, count in beyond.items()})
+    return settled.borrowed
 
 
-def _recall_gpus(uuids: Iterable[str]) -> set[str]:
-    """Remember where these are, as far as they are registered. Returns those that are."""
-    found = Gpu.objects.filter(uuid__in=uuids).values_list("node_id", "uuid", "pk")
-    _gpus.update(((node_id, uuid), pk) for node_id, uuid, pk in found)
-    return {uuid for _, uuid, _ in found}
-
-
-def _resolve(batch: Batch) -> Ints:
+def _resolve(batch: Batch, borrowed: dict[tuple[int, str], int], refused: Counter[tuple[int, Reason]]) -> _Resolved:
     node_id, layout = batch.node_id, batch.layout
-    meet([batch])
+    circuit_ids = circuits.ids(node_id, layout.circuits)
+    other_ids, others_beyond = other_series.ids(node_id, layout.other_series)
+    refused[node_id, Reason.BUDGET] += others_beyond
     by_kind = {
-        Kind.GPU: [_gpu_id(batch, gpu) for gpu in layout.gpus],
-        Kind.CIRCUIT: [_circuit_id(node_id, name) for name in layout.circuits],
-        OTHER: _other_ids(node_id, layout.other_series),
+        Kind.GPU: [_gpu_id(node_id, gpu.uuid, borrowed) for gpu in layout.gpus],
+        Kind.CIRCUIT: circuit_ids,
+        OTHER: other_ids,
     }
     ids = np.zeros(len(layout), np.int64)
     for kind, known in by_kind.items():
         mine = layout.kinds == kind
         ids[mine] = np.array(known, np.int64)[layout.subjects[mine]]
-    # Else one of them is another node's for now, or finds room later.
-    if all((node_id, gpu.uuid) in _gpus for gpu in layout.gpus) and 0 not in by_kind[OTHER]:
+    resolved = _Resolved(ids, _doubtful(layout, [(node_id, gpu.uuid) in _gpus for gpu in layout.gpus]))
+    if 0 not in circuit_ids and 0 not in other_ids:  # else there is room later
         if len(_layouts) >= _LAYOUT_LIMIT:
             _layouts.clear()
-        _layouts[node_id, layout] = ids
-    return ids
+        _layouts[_key(batch)] = resolved
+    return resolved
 
 
-def forget() -> None:
-    """Empty the caches: after a rolled-back transaction their ids may not exist."""
-    for cache in (_gpus, _circuits, _others, _layouts, _full):
-        cache.clear()
+def _gpu_id(node_id: int, uuid: str, borrowed: dict[tuple[int, str], int]) -> int:
+    known = _gpus.get((node_id, uuid))
+    return known.pk if known else borrowed.get((node_id, uuid), 0)
 
 
-def _register_new_gpus(unknown: Mapping[str, tuple[Batch, GpuSubject]]) -> None:
-    """By UUID: who named it first, and as what."""
-    new = [
-        Gpu(uuid=uuid, node_id=batch.node_id, slot=gpu.slot, model=gpu.model, first_seen_at=_first_instant(batch))
-        for uuid, (batch, gpu) in sorted(unknown.items())
-    ]
-    if not new:
+def _doubtful(layout: Layout, are_own: Iterable[bool]) -> Flags | None:
+    """See _Resolved."""
+    times = Counter(gpu.uuid for gpu in layout.gpus)
+    gpus: list[GpuSubject] = list(layout.gpus)
+    odd = np.array([not own or times[gpu.uuid] > 1 for gpu, own in zip(gpus, are_own, strict=True)], np.bool_)
+    if not odd.any():
+        return None
+    doubtful = np.zeros(len(layout), np.bool_)
+    mine = layout.kinds == Kind.GPU
+    doubtful[mine] = odd[layout.subjects[mine]]
+    return doubtful
+
+
+def _tell(refused: Counter[tuple[int, Reason]]) -> None:
+    counts = {key: (1, samples) for key, samples in refused.items() if samples}
+    if not counts:
         return
-    Gpu.objects.bulk_create(new, ignore_conflicts=True)
-    # Another node may have brought the same at the same time: then it is not new here, but a move.
-    _recall_gpus([gpu.uuid for gpu in new])
-    InventoryEvent.objects.bulk_create(
-        [
-            InventoryEvent(node_id=gpu.node_id, gpu_uuid=gpu.uuid, kind=InventoryEvent.Kind.NEW, at=gpu.first_seen_at)
-            for gpu in new
-            if (gpu.node_id, gpu.uuid) in _gpus
-        ]
-    )
-
-
-def _first_instant(batch: Batch) -> datetime:
-    return _instant(batch.at_ms.min())
-
-
-def _gpu_id(batch: Batch, subject: GpuSubject) -> int:
-    key = (batch.node_id, subject.uuid)
-    found = _gpus.get(key)
-    if found is None:
-        gpu = _register_gpu(batch, subject)
-        found = gpu.pk
-        if gpu.node_id == batch.node_id:
-            _limit(_gpus)
-            _gpus[key] = found
-    return found
-
-
-def _register_gpu(batch: Batch, subject: GpuSubject) -> Gpu:
-    at = _first_instant(batch)
-    gpu, is_new = Gpu.objects.get_or_create(
-        uuid=subject.uuid,
-        defaults={"node_id": batch.node_id, "slot": subject.slot, "model": subject.model, "first_seen_at": at},
-    )
-    if is_new:
-        _record(batch.node_id, gpu, InventoryEvent.Kind.NEW, at)
-    elif gpu.node_id != batch.node_id and not _is_old_news(gpu, at):
-        _record(batch.node_id, gpu, InventoryEvent.Kind.MOVED, at, from_node_id=gpu.node_id)
-        _gpus.pop((gpu.node_id, gpu.uuid), None)
-        _layouts.clear()
-        gpu.node_id = batch.node_id
-        Gpu.objects.filter(pk=gpu.pk).update(node_id=batch.node_id, slot=subject.slot, gone_at=None)
-    return gpu
-
-
-def _is_old_news(gpu: Gpu, at: datetime) -> bool:
-    """Whether this was measured before the GPU came to where it is now: its former node empties its backlog."""
-    came = InventoryEvent.objects.filter(gpu_uuid=gpu.uuid, node_id=gpu.node_id, kind__in=_ARRIVALS).order_by("-at")
-    newest = came.values_list("at", flat=True).first()
-    return newest is not None and at <= newest
-
-
-def _record(node_id: int, gpu: Gpu, kind: InventoryEvent.Kind, at: datetime, from_node_id: int | None = None) -> None:
-    InventoryEvent.objects.create(node_id=node_id, gpu_uuid=gpu.uuid, kind=kind, at=at, from_node_id=from_node_id)
-
-
-def note_presence(node_ids: Ints, gpu_ids: Ints, seen_ms: Ints) -> None:
-    """Record which GPUs of some nodes went missing or came back.
-
-    Arrays (n,), sorted by node and GPU, give the newest sample of each GPU that had a value, in milliseconds. A GPU is
-    gone when its siblings have been heard GONE_SECONDS later than it; a node that is silent as a whole loses no GPU.
-    """
-    nodes, starts = np.unique(node_ids, return_index=True)
-    if not len(nodes):
-        return
-    known = copying.fetch(
-        "SELECT node_id::bigint << 32 | id, gone_at IS NOT NULL, (extract(epoch FROM first_seen_at) * 1000)::bigint"
-        " FROM homes_gpu WHERE node_id = ANY(%s)",
-        [nodes.tolist()],
-    )
-    keys, gone, first_ms = (
-        (np.array(column, np.int64) for column in zip(*known, strict=True)) if known else (starts[:0],) * 3
-    )
-    newest = np.maximum.reduceat(seen_ms, starts)[np.searchsorted(nodes, keys >> 32)]
-    last = np.full(len(keys), -1)
-    _, mine, theirs = np.intersect1d(keys, node_ids << 32 | gpu_ids, return_indices=True)
-    last[mine] = seen_ms[theirs]
-    is_away = newest - np.where(last < 0, first_ms, last) > GONE_SECONDS * 1000
-    is_back = (gone != 0) & (last >= 0) & ~is_away
-    for i in np.flatnonzero(is_back | (is_away & (gone == 0))).tolist():
-        _note(
-            int(keys[i] & 0xFFFFFFFF),
-            bool(is_back[i]),
-            _instant(newest[i]),
-            _instant(last[i]) if last[i] >= 0 else None,
-        )
-
-
-def _note(gpu_id: int, is_back: bool, newest: datetime, last: datetime | None) -> None:
-    gpu = Gpu.objects.get(pk=gpu_id)
-    Gpu.objects.filter(pk=gpu_id).update(gone_at=None if is_back else last or newest)
-    _record(gpu.node_id, gpu, InventoryEvent.Kind.BACK if is_back else InventoryEvent.Kind.GONE, newest)
-
-
-def _instant(at_ms: int) -> datetime:
-    return datetime.fromtimestamp(int(at_ms) / 1000, UTC)
-
-
-def _circuit_id(node_id: int, name: str) -> int:
-    found = _circuits.get((node_id, name))
-    if found is None:
-        _limit(_circuits)
-        found = _circuits[node_id, name] = Circuit.objects.get_or_create(node_id=node_id, name=name)[0].pk
-    return found
-
-
-def _other_ids(node_id: int, series: Sequence[OtherSubject]) -> list[int]:
-    """A few statements however many are new: a node's first scrape, or a worker's first look, brings a thousand."""
-    _limit(_others)
-    keys = [(node_id, _digest(one)) for one in series]
-    unknown = {key[1]: one for key, one in zip(keys, series, strict=True) if key not in _others}
-    if unknown and time.monotonic() >= _full.get(node_id, 0.0):
-        _look_up_others(node_id, list(unknown))
-        new = {digest: one for digest, one in unknown.items() if (node_id, digest) not in _others}
-        _register_others(node_id, new)
-    return [_others.get(key, 0) for key in keys]
-
-
-def _register_others(node_id: int, new: Mapping[bytes, OtherSubject]) -> None:
-    """As many as there is room for. Of the rest operators are told, and for a moment nobody looks again."""
-    if not new:
-        return
-    room = max(0, MAX_OTHER_SERIES - OtherSeries.objects.filter(node=node_id).count())
-    taken = dict(islice(new.items(), room))
-    OtherSeries.objects.bulk_create(
-        [OtherSeries(node_id=node_id, digest=d, name=one.name, labels=one.labels) for d, one in taken.items()],
-        ignore_conflicts=True,
-    )
-    _look_up_others(node_id, list(taken))
-    if too_many := len(new) - len(taken):
-        _full[node_id] = time.monotonic() + _FULL_SECONDS
-        logger.warning("node %s: %s series beyond %s are not stored", node_id, too_many, MAX_OTHER_SERIES)
-        try:
-            refusals.tell(connect(), {(node_id, Reason.BUDGET): (1, too_many)})
-        except redis.RedisError as error:
-            logger.warning("refusals cannot be counted: %s", error)
-
-
-def drop_unheard() -> int:
-    """Forget other series of which no sample is kept and that no worker may remember. Returns how many."""
-    before = datetime.now(UTC) - timedelta(hours=settings.RAW_RETENTION_HOURS, seconds=_UNHEARD_SECONDS)
-    gone = copying.fetch(
-        f"DELETE FROM telemetry_otherseries s WHERE seen_at < %s AND NOT EXISTS (SELECT 1 FROM {OTHER_TABLE} o"  # noqa: S608
-        " WHERE o.node_id = s.node_id AND o.series_id = s.id) RETURNING id",
-        [before],
-    )
-    return len(gone)
-
-
-def _digest(series: OtherSubject) -> bytes:
-    return hashlib.blake2b(orjson.dumps([series.name, sorted(series.labels.items())]), digest_size=16).digest()
-
-
-def _look_up_others(node_id: int, digests: list[bytes]) -> None:
-    """What was not looked up for an hour is marked; if it has just been dropped, it is not found."""
-    if not digests:
-        return
-    known = OtherSeries.objects.filter(node=node_id, digest__in=digests).values_list("digest", "pk", "seen_at")
-    long_ago = datetime.now(UTC) - timedelta(seconds=_SEEN_SECONDS)
-    found = {(node_id, bytes(digest)): (pk, seen_at < long_ago) for digest, pk, seen_at in known}
-    old = [pk for pk, is_old in found.values() if is_old]
-    mark = "UPDATE telemetry_otherseries SET seen_at = now() WHERE id = ANY(%s::bigint[]) RETURNING id"
-    marked = copying.fetch(mark, [copying.ints(old)]) if old else []
-    there = {pk for (pk,) in marked}
-    _others.update((key, pk) for key, (pk, is_old) in found.items() if not is_old or pk in there)
-
-
-def _limit(cache: dict[tuple[int, str], int] | dict[tuple[int, bytes], int]) -> None:
-    if len(cache) >= _CACHE_LIMIT:
-        cache.clear()
+    try:
+        refusals.tell(connect(), counts)
+    except redis.RedisError as error:
+        logger.warning("refusals cannot be counted: %s", error)

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from homes.models import Node
-from telemetry import latest, registry, xid_changes
+from telemetry import latest, presence, xid_changes
 from telemetry.catalogue import Kind
 from telemetry.evidence import Delivery, Served, gather, gpu_sightings, heard_ms
 from telemetry.models import NodeStateSpan, NodeStatusRow
@@ -42,7 +42,7 @@ def judge(
         ]
         instants = [_as_of(now or today, rows.get(node.node_id), today) for node in nodes]
         tables = latest.read_tables([node.node_id for node in nodes])
-        registry.note_presence(*gpu_sightings(tables[Kind.GPU]))
+        presence.note(*gpu_sightings(tables[Kind.GPU]))
         xid_changes.note([node.node_id for node in nodes], tables[Kind.GPU])
         heard = heard_ms(np.array([node.node_id for node in nodes], np.int64), tables)
         evidence = gather(nodes, tables, heard, instants)

@@ -21,7 +21,8 @@ from telemetry.batch import Batch
 from telemetry.catalogue import COLUMNS, Column, Kind, Shape
 from telemetry.store import raw_store
 from telemetry.tables import OTHER_TABLE, SAMPLE_TABLES
-from telemetry.widening import NO_OTHERS, Others, Rows, gather, others, widen
+from telemetry.wide_rows import Rows
+from telemetry.widening import NO_OTHERS, Others, gather, others, widen
 
 HOUR_MS: Final = 3_600_000
 _LOCK_FAMILY: Final = 7_301
@@ -57,6 +58,7 @@ def commit(batches: Sequence[Batch], shard: int) -> Written:
 def _commit(batches: Sequence[Batch], shard: int) -> Written:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK_FAMILY, shard])
+        registry.catch_up()
         samples = gather(batches)
         widened = [widen(kind, samples) for kind in np.unique(samples.kinds).tolist() if kind in _KINDS]
         # A node's layout names what it ever sent, so that of a kind there may be no sample here.

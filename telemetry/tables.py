@@ -101,6 +101,12 @@ CREATE TABLE telemetry_dirty (
 );
 """
 
+IDENTITIES_TABLE: Final = "telemetry_identities"
+IDENTITIES_SQL: Final = f"""
+CREATE TABLE {IDENTITIES_TABLE} (one boolean PRIMARY KEY DEFAULT true CHECK (one), version bigint NOT NULL);
+"""
+"""One row, whose version rises in the transaction that says anew whose a GPU is: what a worker remembers is of one."""
+
 ROLLING_SQL: Final = """
 CREATE TABLE telemetry_rolling (LIKE telemetry_dirty INCLUDING ALL, tries smallint NOT NULL DEFAULT 0);
 """

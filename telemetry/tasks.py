@@ -21,7 +21,7 @@ from kombu.exceptions import KombuError
 from psycopg_pool import PoolTimeout
 from redis import RedisError
 
-from telemetry import ingest, listening, live, partitions, register_marks, registry, rollups, room, sealing, states
+from telemetry import ingest, listening, live, other_series, partitions, register_marks, rollups, room, sealing, states
 from telemetry.stream import Drain, connect, shard_of
 
 logger = logging.getLogger("telemetry.tasks")
@@ -154,6 +154,6 @@ def keep_partitions() -> None:
     """Make partitions ahead, drop expired ones and what they were about, and what billing and pages no longer read."""
     partitions.ensure_partitions()
     partitions.drop_expired()
-    registry.drop_unheard()
+    other_series.drop_unheard()
     register_marks.forget(timezone.now() - timedelta(days=register_marks.KEPT_DAYS))
     states.forget(timezone.now() - timedelta(days=states.KEPT_DAYS))

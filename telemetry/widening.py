@@ -15,6 +15,7 @@ import numpy.typing as npt
 from telemetry import registry
 from telemetry.batch import OTHER, Batch, Instants, Layout
 from telemetry.catalogue import COLUMNS, Kind
+from telemetry.wide_rows import Rows
 
 Ints = npt.NDArray[np.int64]
 Others = tuple[Ints, Ints, Ints, npt.NDArray[np.float64]]
@@ -23,21 +24,10 @@ Others = tuple[Ints, Ints, Ints, npt.NDArray[np.float64]]
 _NOTHING: Final[Ints] = np.empty(0, np.int64)
 NO_OTHERS: Final[Others] = (_NOTHING, _NOTHING, _NOTHING, np.empty(0))
 
+_REFUSED: Final = np.uint8(255)
+"""The kind of a series whose subject the registry refuses."""
 _GRID_CELLS_PER_SAMPLE = 8
 """Up to this many cells per sample, marking cells in a grid is cheaper than sorting the samples."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Wide rows of one kind: keys sorted by (node, subject, at), values (rows, columns) with NaN for not sent."""
-
-    kind: Kind
-    node_ids: Ints
-    subject_ids: Ints
-    at_ms: Ints
-    values: npt.NDArray[np.float64]
-    ended: npt.NDArray[np.bool_]
-    """True where the series said, at that instant, that it has no value (a stale marker or an unsupported field)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +48,12 @@ def gather(batches: Sequence[Batch]) -> Samples:
     offsets: dict[tuple[int, Layout], int] = {}
     parts: list[tuple[Batch, Ints]] = []
     total, starts = 0, []
-    registry.meet(batches)
-    for batch in batches:
+    for batch, ids in zip(batches, registry.subject_ids(batches), strict=True):
         key = (batch.node_id, batch.layout)
         start = offsets.get(key)
         if start is None:
             start = offsets[key] = total
-            parts.append((batch, registry.subject_ids(batch)))
+            parts.append((batch, ids))
             total += len(batch.layout)
         starts.append(start)
     lengths = [len(batch) for batch in batches]
@@ -75,11 +64,16 @@ def gather(batches: Sequence[Batch]) -> Samples:
             np.concatenate([batch.instants.lengths for batch in batches]),
         ).each(),
         np.concatenate([batch.values for batch in batches]),
-        np.concatenate([batch.layout.kinds for batch, _ in parts]),
+        np.concatenate([_kinds(batch.layout, ids) for batch, ids in parts]),
         np.concatenate([batch.layout.codes for batch, _ in parts]),
         np.repeat([batch.node_id for batch, _ in parts], [len(batch.layout) for batch, _ in parts]),
         np.concatenate([ids for _, ids in parts]),
     )
+
+
+def _kinds(layout: Layout, ids: Ints) -> npt.NDArray[np.uint8]:
+    """What the series are, but nothing where their subject is refused: only the node itself needs no id."""
+    return np.where((ids != 0) | (layout.kinds == Kind.NODE), layout.kinds, _REFUSED)
 
 
 def widen(kind: Kind, samples: Samples) -> Rows:
@@ -106,11 +100,8 @@ def widen(kind: Kind, samples: Samples) -> Rows:
 
 
 def others(samples: Samples) -> Others:
-    """What is outside the catalogue, where NaN is a value; a series without an id found no room."""
+    """What is outside the catalogue, where NaN is a value."""
     series, at_ms, values = _of_kind(OTHER, samples)
-    some = samples.subject_ids[series] != 0
-    if not some.all():
-        series, at_ms, values = series[some], at_ms[some], values[some]
     return samples.node_ids[series], samples.subject_ids[series], at_ms, values
 
 

@@ -98,6 +98,8 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('uuid', models.CharField(max_length=64, unique=True)),
                 ('slot', models.PositiveSmallIntegerField()),
+                ('pci_address', models.CharField(blank=True, max_length=32)),
+                ('described_at', models.DateTimeField(blank=True, null=True)),
                 ('model', models.CharField(blank=True, max_length=120)),
                 ('first_seen_at', models.DateTimeField()),
                 ('gone_at', models.DateTimeField(blank=True, null=True)),
@@ -161,10 +163,11 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('gpu_uuid', models.CharField(max_length=64)),
-                ('kind', models.CharField(choices=[('new', 'New'), ('gone', 'Gone'), ('back', 'Back'), ('moved', 'Moved from another node')], max_length=8)),
+                ('kind', models.CharField(choices=[('new', 'New'), ('gone', 'Gone'), ('back', 'Back'), ('moved', 'Moved from another node'), ('left', 'Moved to another node'), ('refused', 'Refused: it is live behind another node'), ('claimed', 'Claimed by another node while it was live here')], max_length=8)),
                 ('at', models.DateTimeField()),
                 ('from_node', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='homes.node')),
                 ('node', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='inventory_events', to='homes.node')),
+                ('to_node', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='homes.node')),
             ],
             options={
                 'ordering': ['-at', '-id'],

@@ -43,11 +43,18 @@ class Node(models.Model):
 
 
 class Gpu(models.Model):
-    """One GPU, known by its UUID from the first sample that names it."""
+    """One GPU, known by its UUID from the first sample that names it.
+
+    Its slot is the index that its exporter gives it now; when a neighbour falls off the bus, that changes. Its PCI
+    address does not.
+    """
 
     uuid = models.CharField(max_length=64, unique=True)
     node = models.ForeignKey(Node, on_delete=models.PROTECT, related_name="gpus")
     slot = models.PositiveSmallIntegerField()
+    pci_address = models.CharField(max_length=32, blank=True)
+    described_at = models.DateTimeField(null=True, blank=True)
+    """Of when the sample is that last changed slot or address: an older one changes nothing."""
     model = models.CharField(max_length=120, blank=True)
     first_seen_at = models.DateTimeField()
     gone_at = models.DateTimeField(null=True, blank=True)
@@ -60,16 +67,24 @@ class Gpu(models.Model):
 
 
 class InventoryEvent(models.Model):
-    """A GPU appeared, went missing, came back, or turned up behind another node. Append-only."""
+    """A GPU appeared, went missing, came back, moved, or was named by a node that has not got it. Append-only.
+
+    A move and a refused claim stand in the histories of both nodes; each row names the other one: `from_node` is whose
+    it was or is, `to_node` who has it now or claims it.
+    """
 
     class Kind(models.TextChoices):
         NEW = "new", "New"
         GONE = "gone", "Gone"
         BACK = "back", "Back"
         MOVED = "moved", "Moved from another node"
+        LEFT = "left", "Moved to another node"
+        REFUSED = "refused", "Refused: it is live behind another node"
+        CLAIMED = "claimed", "Claimed by another node while it was live here"
 
     node = models.ForeignKey(Node, on_delete=models.PROTECT, related_name="inventory_events")
     from_node = models.ForeignKey(Node, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    to_node = models.ForeignKey(Node, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     gpu_uuid = models.CharField(max_length=64)
     kind = models.CharField(max_length=8, choices=Kind)
     at = models.DateTimeField()

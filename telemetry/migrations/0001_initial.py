@@ -32,6 +32,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.CharField(max_length=60)),
+                ('seen_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('node', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='circuits', to='homes.node')),
             ],
             options={

@@ -11,13 +11,23 @@ from homes.models import Node
 
 MAX_OTHER_SERIES: Final = 12_000
 """Of one node, in the database: four times what its door takes within an hour. A trigger sees to it too."""
+MAX_GPUS: Final = 64
+"""Of one node, that are there or were within FREED_DAYS: four times what it is built for. A trigger sees to it too."""
+MAX_CIRCUITS: Final = 128
+"""Of one node, that were heard within FREED_DAYS: three full panels. A trigger sees to it too."""
+FREED_DAYS: Final = 30
+"""So long after it was heard last a GPU or circuit takes no place any more. Its name stays, for its history."""
 
 
 class Circuit(models.Model):
-    """A named household circuit behind a node's panel, known from its first sample."""
+    """A named household circuit behind a node's panel, known from its first sample.
+
+    `seen_at` is when a worker looked it up last, to a few hours.
+    """
 
     node = models.ForeignKey(Node, on_delete=models.CASCADE, related_name="circuits")
     name = models.CharField(max_length=60)
+    seen_at = models.DateTimeField(db_default=Now())
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["node", "name"], name="circuit_once")]

@@ -18,7 +18,8 @@ from telemetry.raw_rows import RawRows
 from telemetry.store.addresses import Addresses
 from telemetry.store.engine import Engine
 from telemetry.store.postgres import Postgres
-from telemetry.widening import Others, Rows
+from telemetry.wide_rows import Rows
+from telemetry.widening import Others
 
 
 class RawStore(Protocol):

@@ -18,7 +18,8 @@ from telemetry.store import answers, names, subjects
 from telemetry.store.addresses import Addresses
 from telemetry.store.client import Client, EngineAway
 from telemetry.store.forwarding import bodies
-from telemetry.widening import Others, Rows
+from telemetry.wide_rows import Rows
+from telemetry.widening import Others
 
 logger = logging.getLogger("telemetry.store")
 

@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from telemetry.catalogue import COLUMNS, Kind, LabelPairs, Shape
 from telemetry.store import exact, names, subjects
-from telemetry.widening import Ints, Others, Rows
+from telemetry.wide_rows import Rows
+from telemetry.widening import Ints, Others
 
 Floats = npt.NDArray[np.float64]
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from telemetry import raw
 from telemetry.catalogue import Column, Kind
 from telemetry.raw_rows import RawRows
-from telemetry.widening import Others, Rows
+from telemetry.wide_rows import Rows
+from telemetry.widening import Others
 
 
 class Postgres:

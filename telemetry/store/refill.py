@@ -14,7 +14,8 @@ from telemetry import raw
 from telemetry.catalogue import COLUMNS, Kind
 from telemetry.store import RawStore
 from telemetry.tables import OTHER_TABLE
-from telemetry.widening import NO_OTHERS, Others, Rows
+from telemetry.wide_rows import Rows
+from telemetry.widening import NO_OTHERS, Others
 
 NODES_AT_ONCE: Final = 32
 _HOUR: Final = 3600

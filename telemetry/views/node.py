@@ -113,7 +113,11 @@ def _slot_names(node: Node) -> str:
 def _events(node: Node) -> list[dict[str, Any]]:
     """What happened to its GPUs, each by the name of its tile. Whence one came is told only to who sees that node."""
     slots = dict(Gpu.objects.filter(node=node).values_list("uuid", "slot"))
-    found = InventoryEvent.objects.filter(node=node).exclude(kind=InventoryEvent.Kind.NEW).select_related("from_node")
+    found = (
+        InventoryEvent.objects.filter(node=node)
+        .exclude(kind=InventoryEvent.Kind.NEW)
+        .select_related("from_node", "to_node")
+    )
     return [{"event": event, "slot": slots.get(event.gpu_uuid)} for event in found[:20]]
 
 
@@ -124,9 +128,14 @@ def _is_old(at: datetime | None, now: datetime) -> bool:
 
 def _tiles(node: Node, latest: NodeLatest, now: datetime) -> list[dict[str, Any]]:
     """One tile per slot, whether a GPU answers from it or not, so that nothing moves when one goes."""
-    by_slot = {gpu.slot: gpu for gpu in latest.gpus}
+    # Until one that fell off the bus is known to be gone, another may have its index: the one that speaks has it.
+    by_slot = {gpu.slot: gpu for gpu in sorted(latest.gpus, key=_newest)}
     slots = max([node.expected_gpus, *(slot + 1 for slot in by_slot)])
     return [_tile(slot, by_slot.get(slot), now) for slot in range(slots)]
+
+
+def _newest(gpu: GpuLatest) -> float:
+    return max((cell.at.timestamp() for cell in gpu.cells.values()), default=0.0)
 
 
 def _tile(slot: int, gpu: GpuLatest | None, now: datetime) -> dict[str, Any]:
@@ -139,6 +148,7 @@ def _tile(slot: int, gpu: GpuLatest | None, now: datetime) -> dict[str, Any]:
         "slot": slot,
         "missing": False,
         "uuid": gpu.uuid,
+        "pci_address": gpu.pci_address,
         "values": values,
         "last_at": newest if _is_old(newest, now) else None,
         "old": {name for name, cell in gpu.cells.items() if _is_old(cell.at, now)},

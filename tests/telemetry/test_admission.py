@@ -201,12 +201,12 @@ def test_a_latency_has_three_quantiles() -> None:
 
 GPU_LABELS = [
     ({"UUID": "GPU-a", "gpu": "7", "modelName": "RTX"}, GpuSubject("GPU-a", 7, "RTX")),
-    ({"UUID": "GPU-a"}, GpuSubject("GPU-a", 0, "")),
-    ({"UUID": "GPU-a", "gpu": "x"}, GpuSubject("GPU-a", 0, "")),
-    ({"UUID": "GPU-a", "gpu": "-1"}, GpuSubject("GPU-a", 0, "")),
-    ({"UUID": "GPU-a", "gpu": "²"}, GpuSubject("GPU-a", 0, "")),
-    ({"UUID": "GPU-a", "gpu": "9999"}, GpuSubject("GPU-a", 0, "")),
-    ({"UUID": "G" * 64, "modelName": "m" * 200}, GpuSubject("G" * 64, 0, "m" * 120)),
+    ({"UUID": "GPU-a"}, GpuSubject("GPU-a", None, "")),
+    ({"UUID": "GPU-a", "gpu": "x"}, GpuSubject("GPU-a", None, "")),
+    ({"UUID": "GPU-a", "gpu": "-1"}, GpuSubject("GPU-a", None, "")),
+    ({"UUID": "GPU-a", "gpu": "²"}, GpuSubject("GPU-a", None, "")),
+    ({"UUID": "GPU-a", "gpu": "9999"}, GpuSubject("GPU-a", None, "")),
+    ({"UUID": "G" * 64, "modelName": "m" * 200}, GpuSubject("G" * 64, None, "m" * 120)),
 ]
 
 

@@ -10,7 +10,7 @@ import redis
 from django.db import IntegrityError, transaction
 
 from homes.models import Node
-from telemetry import registry, storage
+from telemetry import other_series, registry, storage
 from telemetry.catalogue import Kind
 from telemetry.known_series import KnownSeries
 from telemetry.models import OtherSeries
@@ -40,7 +40,7 @@ def _rows(node: Node, count: int) -> list[OtherSeries]:
 def test_beyond_the_bound_nothing_is_stored_and_operators_are_told(
     node: Node, monkeypatch: pytest.MonkeyPatch, ingest_redis: redis.Redis
 ) -> None:
-    monkeypatch.setattr(registry, "MAX_OTHER_SERIES", 3)
+    monkeypatch.setattr(other_series, "MAX_OTHER_SERIES", 3)
     write(node, "one", "two", "three", "four", "five")
     assert names(node) == {"one", "two", "three"}
     assert set(stored.others(node.pk)) == {("one", AT), ("two", AT), ("three", AT)}
@@ -62,10 +62,10 @@ def test_a_body_without_anything_of_the_catalogue_is_stored(node: Node) -> None:
 
 
 def test_where_there_is_room_again_it_is_stored(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "MAX_OTHER_SERIES", 1)
-    monkeypatch.setattr(registry, "_FULL_SECONDS", 0.0)
+    monkeypatch.setattr(other_series, "MAX_OTHER_SERIES", 1)
+    monkeypatch.setattr(other_series, "_FULL_SECONDS", 0.0)
     write(node, "one", "two")
-    monkeypatch.setattr(registry, "MAX_OTHER_SERIES", 2)
+    monkeypatch.setattr(other_series, "MAX_OTHER_SERIES", 2)
     write(node, "one", "two", at=AT + 1)
     assert set(stored.others(node.pk)) == {("one", AT), ("one", AT + 1), ("two", AT + 1)}
 
@@ -83,7 +83,7 @@ def test_what_nothing_is_kept_of_goes_when_no_worker_may_remember_it(node: Node)
     gone.name, recent.name = "gone", "recent"
     OtherSeries.objects.bulk_create([gone, recent])
     OtherSeries.objects.filter(node=node).exclude(name="recent").update(seen_at=datetime.now(UTC) - timedelta(days=5))
-    registry.drop_unheard()
+    other_series.drop_unheard()
     assert names(node) == {"kept", "recent"}
 
 
@@ -98,8 +98,8 @@ def test_one_that_is_looked_up_is_marked_and_stays(node: Node) -> None:
 def test_a_worker_that_remembers_for_long_looks_again(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else it would store samples of a series that is not there any more."""
     write(node, "back")
-    monkeypatch.setattr(registry, "_others_since", [time.monotonic() - registry._OTHERS_SECONDS - 1])
+    monkeypatch.setattr(registry, "_began", [time.monotonic() - registry.REMEMBERED_SECONDS - 1])
     OtherSeries.objects.filter(node=node).delete()
     write(node, "back", at=AT + 1)
     assert ("back", AT + 1) in stored.others(node.pk)
-    assert registry._OTHERS_SECONDS + registry._SEEN_SECONDS < registry._UNHEARD_SECONDS
+    assert registry.REMEMBERED_SECONDS + other_series.SEEN_SECONDS < other_series.UNHEARD_SECONDS

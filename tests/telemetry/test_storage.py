@@ -21,7 +21,8 @@ from telemetry import latest, reads, rollups, states, storage
 from telemetry.batch import Batch
 from telemetry.catalogue import COLUMNS, Kind
 from telemetry.stream import shard_of
-from telemetry.widening import Rows, gather, widen
+from telemetry.wide_rows import Rows
+from telemetry.widening import gather, widen
 from tests.telemetry import stored
 from tests.telemetry.conftest import MakeNode
 from tests.telemetry.messages import STALE, admitted, batch, gpu, series

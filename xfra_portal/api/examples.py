@@ -116,7 +116,12 @@ _NODE: Final = {
     "feeder": "feeder 1",
     "expected_gpus": 16,
 }
-_GPU: Final = {"slot": 0, "uuid": "GPU-1b2c", "values": {"power_watts": _reading(588.0)}}
+_GPU: Final = {
+    "slot": 0,
+    "uuid": "GPU-1b2c",
+    "pci_address": "00000000:01:00.0",
+    "values": {"power_watts": _reading(588.0)},
+}
 _NODE_LIVE: Final = {
     "type": "node",
     "node": 1,
@@ -154,7 +159,7 @@ _TOTALS: Final = {
 _SPANS: Final = {
     "states": [{"state": "making_room", "cause": "outage", "start": "2026-11-20T01:15:00.000Z", "end": None}]
 }
-_EVENT: Final = {"kind": "gone", "gpu_uuid": "GPU-1b2c", "at": _AT, "from_node": None}
+_EVENT: Final = {"kind": "gone", "gpu_uuid": "GPU-1b2c", "at": _AT, "from_node": None, "to_node": None}
 
 
 def _page(row: dict[str, Any]) -> dict[str, Any]:

@@ -143,10 +143,15 @@ class NodeDetailSerializer(NodeSerializer):
 
 
 class InventoryEventSerializer(s.Serializer):
-    kind = s.CharField(help_text="new, gone, back or moved")
+    kind = s.CharField(help_text="new, gone, back, moved, left, refused or claimed")
     gpu_uuid = s.CharField()
     at = s.DateTimeField()
-    from_node = s.IntegerField(source="from_node_id", allow_null=True)
+    from_node = s.IntegerField(
+        source="from_node_id", allow_null=True, help_text="moved, refused: behind which node it was, or is."
+    )
+    to_node = s.IntegerField(
+        source="to_node_id", allow_null=True, help_text="left, claimed: behind which node it is now, or who claims it."
+    )
 
 
 class FleetTotalsSerializer(s.Serializer):

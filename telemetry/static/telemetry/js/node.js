@@ -10,7 +10,9 @@ let before = null;
 
 const OLD_MS = 60_000;
 function showTiles(gpus, heardAt) {
-  const bySlot = new Map(gpus.map((gpu) => [String(gpu.slot), gpu]));
+  // Two may have had one index: the one that spoke last has it now.
+  const newest = (gpu) => Math.max(0, ...Object.values(gpu.values).map((told) => Date.parse(told.at)));
+  const bySlot = new Map(gpus.toSorted((one, other) => newest(one) - newest(other)).map((gpu) => [String(gpu.slot), gpu]));
   for (const tile of document.querySelectorAll("[data-slot]")) {
     const gpu = bySlot.get(tile.dataset.slot);
     for (const place of tile.querySelectorAll("[data-value]")) {
