@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from telemetry.batch import OTHER, Batch, Float64s, Instants
+from telemetry.batch import OTHER, Batch, Float64s, Instants, Int64s
 from telemetry.catalogue import are_blank
 from telemetry.expected_bytes import Slate
-from telemetry.known_series import Found, KnownSeries
-from telemetry.remote_write import STALE_BITS, BadSeries, RawSeries, decompress, walk
+from telemetry.gathering import Gathered
+from telemetry.known_series import Found, KnownSeries, Meaning
+from telemetry.remote_write import STALE_BITS, BadSeries
 
 FUTURE_MS: Final = 600_000
 TOO_OLD: Final = "older than raw samples are kept"
@@ -48,120 +48,159 @@ class Admitted:
         return f"{self.refused.total()} of {total} refused: {parts}"
 
 
-def admit_body(node_id: int, body: bytes, known: KnownSeries, slate: Slate, now: float, oldest_ms: int) -> Admitted:
-    """A compressed WriteRequest, by comparison where it is as expected and by `admit` where it is not.
+def window_of(now: float, oldest_ms: int) -> tuple[int, int]:
+    """The oldest and the newest instant that can be kept, in milliseconds."""
+    return oldest_ms, int(now * 1000) + FUTURE_MS
 
-    Raises BadBody or TooLarge.
+
+def admit_expected(
+    node_id: int, slate: Slate, message: bytes | None, known: KnownSeries, now: float, oldest_ms: int
+) -> Admitted | None:
+    """A WriteRequest on the slate by comparison, where it is as it came before; else, where its bytes are given, what
+    is new may be learned on the way. None for anything in another form: then `admit` has the word.
     """
-    found = known.recognise(slate, now) if slate.fill(body) else None
-    if found is None:
-        message = decompress(body)
-        found = known.read(message, now)
-        if found is None:
-            return admit(node_id, walk(message), known, now, oldest_ms)
-    return _believe(node_id, found, known, Counter(), now, oldest_ms)
+    found = known.read(message, now, window_of(now, oldest_ms)) if message else known.recognise(slate, now)
+    return None if found is None else _believe(node_id, found, known, now, oldest_ms)
 
 
 def admit(
-    node_id: int,
-    body: Iterable[RawSeries],
-    known: KnownSeries,
-    now: float,
-    oldest_ms: int,
-    *,
-    all_or_told: bool = False,
+    node_id: int, body: Gathered, known: KnownSeries, now: float, oldest_ms: int, *, all_or_told: bool = False
 ) -> Admitted:
-    """Keep what is well formed, in time and in bounds; count the rest by reason.
+    """Keep what is well formed, in time and in bounds; count the rest by reason. A series of which nothing is kept
+    becomes none of the node's.
 
     `now` is Unix seconds, `oldest_ms` the oldest instant that storage still keeps. With `all_or_told`, native
     histograms and exemplars are refused, since they are not kept; else they are only counted.
     """
-    numbers: list[int] = []
-    at_ms: list[int] = []
-    values: list[float] = []
-    refused: Counter[str] = Counter()
-    left_out: Counter[str] = Counter()
-    for series in body:
-        left_out[HISTOGRAMS] += series.histograms
-        left_out[EXEMPLARS] += series.exemplars
-        try:
-            number = _number(series, known, now)
-        except BadSeries as error:
-            refused[str(error)] += len(series.samples) or not (series.histograms or series.exemplars)
-            continue
-        for at, value in series.samples:
-            numbers.append(number)
-            at_ms.append(at)
-            values.append(value)
-    order = np.array(numbers, np.uint16)
-    instants = Instants.of(np.array(at_ms, np.int64))
-    found = Found(order, instants, np.array(values, np.float64), known.scaling(order))
+    refused, window_ms = Counter(body.refused), window_of(now, oldest_ms)
+    early, late = body.at_ms < window_ms[0], body.at_ms > window_ms[1]
+    refused += Counter({TOO_OLD: int(early.sum()), TOO_NEW: int(late.sum())})
+    timely = ~(early | late)
+    counts = np.bincount(body.series[timely], minlength=len(body.keys))
+    numbers, meanings = _look_up(body, counts, known, now, refused)
+    chosen = timely & _marked(list(meanings), len(body.keys))[body.series]
+    places = body.series[chosen]
+    scaling, is_other = _scaling(meanings, len(body.keys))
+    raw, at_ms = body.values[chosen], body.at_ms[chosen]
+    sifted = _sift(raw, scaling[:, places], is_other[places])
+    refused += Counter({OUT_OF_BOUNDS: sifted.wild})
+    kept = _register(body, places[sifted.keep], numbers, meanings, known, now, refused)
     if all_or_told:
-        refused += left_out
-    admitted = _believe(node_id, found, known, refused, now, oldest_ms)
-    admitted.not_kept = 0 if all_or_told else left_out.total()
-    return admitted
+        refused += Counter({HISTOGRAMS: body.histograms, EXEMPLARS: body.exemplars})
+    series = numbers[places[sifted.keep]][kept].astype(np.uint16)
+    batch = Batch(
+        node_id, known.layout, series, Instants.of(at_ms[sifted.keep][kept]), sifted.values[sifted.keep][kept]
+    )
+    return Admitted(batch, refused, sifted.nothing, 0 if all_or_told else body.histograms + body.exemplars)
 
 
-def _number(series: RawSeries, known: KnownSeries, now: float) -> int:
-    """Of a series that says something. Raises BadSeries."""
-    if series.fault:
-        raise BadSeries(series.fault)
-    number = known.number(series.label_bytes, now)
-    if not (series.samples or series.histograms or series.exemplars):
-        raise BadSeries("series with nothing in it")
-    return number
+def _look_up(
+    body: Gathered, counts: Int64s, known: KnownSeries, now: float, refused: Counter[str]
+) -> tuple[Int64s, dict[int, Meaning]]:
+    """By place: the number of each series that is known, else -1, and what each means of which a sample is in time."""
+    numbers = np.full(len(body.keys), -1, np.int64)
+    meanings: dict[int, Meaning] = {}
+    is_full = known.is_full(now)
+    for place in np.flatnonzero(counts).tolist():
+        number = known.find(body.keys[place])
+        if number is not None:
+            numbers[place], meanings[place] = number, known.meaning(number)
+            continue
+        meaning = None if is_full else body.meaning(place)
+        if isinstance(meaning, Meaning):
+            meanings[place] = meaning
+        else:
+            refused[meaning or known.too_many] += int(counts[place])
+    return numbers, meanings
 
 
-def _believe(
-    node_id: int, found: Found, known: KnownSeries, refused: Counter[str], now: float, oldest_ms: int
-) -> Admitted:
+def _marked(places: list[int], count: int) -> npt.NDArray[np.bool_]:
+    marked = np.zeros(count, np.bool_)
+    marked[places] = True
+    return marked
+
+
+def _scaling(meanings: dict[int, Meaning], places: int) -> tuple[Float64s, npt.NDArray[np.bool_]]:
+    """Of each place, as Found.scaling has it, and whether it is outside the catalogue."""
+    scaling, is_other, chosen = np.zeros((4, places)), np.zeros(places, np.bool_), list(meanings)
+    if chosen:
+        scaling[:, chosen] = np.array([one.scaling for one in meanings.values()]).T
+        is_other[chosen] = [one.kind == OTHER for one in meanings.values()]
+    return scaling, is_other
+
+
+def _register(
+    body: Gathered,
+    kept: npt.NDArray[np.uint32],
+    numbers: Int64s,
+    meanings: dict[int, Meaning],
+    known: KnownSeries,
+    now: float,
+    refused: Counter[str],
+) -> npt.NDArray[np.bool_]:
+    """Give a number to each series that is new and of which a sample is kept, as far as there is room; which of the
+    samples have one."""
+    places, counts = np.unique(kept, return_counts=True)
+    for place, count in zip(places.tolist(), counts.tolist(), strict=True):
+        if numbers[place] < 0:
+            try:
+                numbers[place] = known.learn(body.label_bytes[place], meanings[place], now)
+            except BadSeries as error:
+                refused[str(error)] += count
+    known.use(numbers[places][numbers[places] >= 0], now)
+    return numbers[kept] >= 0
+
+
+def _believe(node_id: int, found: Found, known: KnownSeries, now: float, oldest_ms: int) -> Admitted:
     scale, low, high, has_blanks = found.scaling
-    newest_ms = int(now * 1000) + FUTURE_MS
+    window_ms = window_of(now, oldest_ms)
     raw, at_ms = found.values, found.instants.at_ms.tolist()
     with np.errstate(invalid="ignore"):  # a stale marker is a signalling NaN
         value = raw * scale
         blank = are_blank(raw) & (has_blanks != 0)
         odd = blank.any() or not ((value >= low) & (value <= high)).all()  # NaN is odd
     batch = Batch(node_id, known.layout, found.series, found.instants, value)
-    if odd or (at_ms and (min(at_ms) < oldest_ms or max(at_ms) > newest_ms)):
-        return _sift(batch, raw, blank, (low, high), (oldest_ms, newest_ms), refused)
-    return Admitted(batch, refused)
+    if odd or (at_ms and (min(at_ms) < window_ms[0] or max(at_ms) > window_ms[1])):
+        return _kept_of(batch, found, window_ms)
+    return Admitted(batch)
 
 
-def _sift(
-    batch: Batch,
-    raw: Float64s,
-    blank: npt.NDArray[np.bool_],
-    bounds: tuple[Float64s, Float64s],
-    window_ms: tuple[int, int],
-    refused: Counter[str],
-) -> Admitted:
-    """A batch with something in it that is not simply true.
-
-    In the catalogue a stale marker or a blank ends the series, and any other NaN (an exporter's "no reading just now")
-    says nothing. Outside it NaN is a value, as in a Go summary, and an end leaves nothing to store.
-    """
-    (low, high), at, is_other = bounds, batch.at_ms, batch.kinds == OTHER
-    is_end = raw.view(np.uint64) == STALE_BITS
-    value = np.where(blank, np.nan, batch.values)
+def _kept_of(batch: Batch, found: Found, window_ms: tuple[int, int]) -> Admitted:
+    """A batch with something in it that is not simply true."""
+    at = batch.at_ms
     early, late = at < window_ms[0], at > window_ms[1]
-    # A ratio printed in percent can come back a hair above one: that is rounding, not nonsense.
-    wild = ((value < low - _hair(low)) | (value > high + _hair(high))) & ~early & ~late
-    for reason, mask in (
-        (TOO_OLD, early),
-        (TOO_NEW, late),
-        (OUT_OF_BOUNDS, wild),
-    ):
-        if count := int(mask.sum()):
-            refused[reason] += count
-    nothing = np.where(is_other, is_end | blank, np.isnan(raw) & ~is_end) & ~early & ~late
-    keep = ~(early | late | wild | nothing)
-    return Admitted(
-        Batch(batch.node_id, batch.layout, batch.series[keep], Instants.of(at[keep]), np.clip(value, low, high)[keep]),
-        refused,
-        int(nothing.sum()),
-    )
+    timely = ~(early | late)
+    sifted = _sift(found.values[timely], found.scaling[:, timely], (batch.kinds == OTHER)[timely])
+    refused = Counter({TOO_OLD: int(early.sum()), TOO_NEW: int(late.sum()), OUT_OF_BOUNDS: sifted.wild})
+    keep = sifted.keep
+    instants = Instants.of(at[timely][keep])
+    kept = Batch(batch.node_id, batch.layout, batch.series[timely][keep], instants, sifted.values[keep])
+    return Admitted(kept, +refused, sifted.nothing)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sifted:
+    """Samples in time: their values in base units, which to keep, and how many are out of bounds or say nothing."""
+
+    values: Float64s
+    keep: npt.NDArray[np.bool_]
+    wild: int
+    nothing: int
+
+
+def _sift(raw: Float64s, scaling: Float64s, is_other: npt.NDArray[np.bool_]) -> _Sifted:
+    """In the catalogue a stale marker or a blank ends the series, and any other NaN (an exporter's "no reading just
+    now") says nothing. Outside it NaN is a value, as in a Go summary, and an end leaves nothing to store.
+    """
+    scale, low, high, has_blanks = scaling
+    is_end = raw.view(np.uint64) == STALE_BITS
+    with np.errstate(invalid="ignore"):  # a stale marker is a signalling NaN
+        blank = are_blank(raw) & (has_blanks != 0)
+        value = np.where(blank, np.nan, raw * scale)
+        # A ratio printed in percent can come back a hair above one: that is rounding, not nonsense.
+        wild = (value < low - _hair(low)) | (value > high + _hair(high))
+    nothing = np.where(is_other, is_end | blank, np.isnan(raw) & ~is_end)
+    return _Sifted(np.clip(value, low, high), ~(wild | nothing), int(wild.sum()), int(nothing.sum()))
 
 
 def _hair(bound: Float64s) -> Float64s:

@@ -27,13 +27,15 @@ from redis.backoff import NoBackoff
 
 from telemetry import batch as batches
 from telemetry import remote_write as wire
-from telemetry import remote_write_v2
-from telemetry.admission import Admitted, admit, admit_body
+from telemetry.admission import Admitted, admit, admit_expected
 from telemetry.appending import Appender
 from telemetry.batch import Batch
 from telemetry.callers import Callers, CallersUnavailable, CallerUnknown
+from telemetry.compression import ZSTD_MAGIC, Encoding, open_body
 from telemetry.deadlines import Deadlines
+from telemetry.decoding import Decoded, Form
 from telemetry.expected_bytes import Slate
+from telemetry.heavy_bodies import Busy, Reader
 from telemetry.known_series import KnownSeries
 from telemetry.pace import Pace
 from telemetry.refusals import Reason, Teller, reason_of
@@ -53,6 +55,8 @@ V2: Final = b"io.prometheus.write.v2.Request"
 _PROTOCOLS: Final = {name.lower(): name for name in (V1, V2)}
 _PARAMETER: Final = re.compile(rb';[ \t]*([^=; \t]+)=("[^"]*"|[^;]*)')
 """Of a media type, as RFC 9110 has them."""
+_HANDSHAKE: Final = b"get_vm_proto_version="
+"""What older vmagents ask before they send zstd; newer ones send it at once, and snappy after a 400 or 415."""
 BODY_SECONDS: Final = 20.0
 _LONGEST_WAIT: Final = 60
 _PLAIN: Final = b"text/plain; charset=utf-8"
@@ -104,6 +108,7 @@ class RemoteWriteDoor:
         self._series: dict[int, KnownSeries] = {}
         self._slate = Slate()
         self._pace = Pace()
+        self.reader = Reader(self._pace)
         self._appender: Appender | None = None
         self._redis: redis.asyncio.Redis | None = None
         self._refusals = Teller(self._ingest_redis)
@@ -124,10 +129,15 @@ class RemoteWriteDoor:
         if scope["method"] != "POST":
             raise Refusal(405, "use POST", [(b"allow", b"POST")])
         node_id = await self.authenticate(scope, headers)
+        if _HANDSHAKE in scope.get("query_string", b""):
+            raise Refusal(200, "1")
         with self.counting(node_id):
-            _check_format(headers)
+            encoding = _check_format(headers)
             body = await self.take_in(node_id, headers, receive)
-            admitted = self._decode(node_id, body, written.is_told)
+            if body.startswith(ZSTD_MAGIC):  # vmagent may send again under another name what it compressed before
+                encoding = Encoding.ZSTD
+            with self.reading():
+                admitted = await self._admit(node_id, encoding, body, written.is_told)
             await self.hand_over(admitted, len(body))
         written.samples = admitted.taken
         if admitted.refused:
@@ -175,18 +185,57 @@ class RemoteWriteDoor:
             found = self._series[node_id] = KnownSeries()
         return found
 
-    def _decode(self, node_id: int, body: bytes, is_v2: bool) -> Admitted:
-        known, now, oldest_ms = self.known(node_id), time.time(), oldest_accepted_ms()
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """What is wrong with a body becomes a refusal."""
         try:
-            if is_v2:
-                return admit(
-                    node_id, remote_write_v2.walk(wire.decompress(body)), known, now, oldest_ms, all_or_told=True
-                )
-            return admit_body(node_id, body, known, self._slate, now, oldest_ms)
+            yield
         except wire.TooLarge as error:
             raise Refusal(413, str(error), counts_as=Reason.TOO_LARGE) from None
         except wire.BadBody as error:
             raise Refusal(400, str(error), counts_as=Reason.MALFORMED) from None
+        except Busy as error:
+            raise try_later(str(error)) from None
+
+    async def _admit(self, node_id: int, encoding: Encoding, body: bytes, is_v2: bool) -> Admitted:
+        if not is_v2:
+            admitted = self._compare(node_id, encoding, body)
+            if admitted is not None:
+                return admitted
+        form = Form.REMOTE_WRITE_2 if is_v2 else Form.REMOTE_WRITE_1
+        decoded = await self.reader.read(node_id, form, encoding, body)
+        return self.admit(node_id, decoded, all_or_told=is_v2)
+
+    def _compare(self, node_id: int, encoding: Encoding, body: bytes) -> Admitted | None:
+        """The usual way: by comparison with what is expected. None for a body in another form."""
+        slate, known, now, oldest_ms = self._slate, self.known(node_id), time.time(), oldest_accepted_ms()
+        if not slate.fill(encoding, body):
+            return None
+        size, learned = slate.size, known.learned
+        admitted = admit_expected(node_id, slate, None, known, now, oldest_ms)
+        if admitted is None:
+            message = open_body(encoding, body, size)
+            admitted = admit_expected(node_id, slate, message, known, now, oldest_ms)
+        self._charge_learning(node_id, known, learned)
+        if admitted is not None:
+            self._pace.charge_work(node_id, monotonic(), size, 0)
+        return admitted
+
+    def admit(self, node_id: int, decoded: Decoded, *, all_or_told: bool = False) -> Admitted:
+        """What is believed of a body that was read."""
+        known = self.known(node_id)
+        learned = known.learned
+        found = decoded.found
+        if found is None:
+            raise RuntimeError("a body that was not read")
+        admitted = admit(node_id, found, known, time.time(), oldest_accepted_ms(), all_or_told=all_or_told)
+        self._charge_learning(node_id, known, learned)
+        return admitted
+
+    def _charge_learning(self, node_id: int, known: KnownSeries, learned: int) -> None:
+        """Where something is new, what all series mean is written anew."""
+        if known.learned != learned:
+            self._pace.charge_work(node_id, monotonic(), known.label_bytes, 0)
 
     async def hand_over(self, admitted: Admitted, received_bytes: int) -> None:
         """When this returns, the batch is safe, and what is not in it is counted. Raises Refusal."""
@@ -261,15 +310,21 @@ def _protocol(content_type: bytes) -> bytes | None:
     return _PROTOCOLS.get(protos[0]) if protos else V1
 
 
-def _check_format(headers: Headers) -> None:
-    if _protocol(headers.get(b"content-type", b"")) is None:
+def _check_format(headers: Headers) -> Encoding:
+    protocol = _protocol(headers.get(b"content-type", b""))
+    if protocol is None:
         raise Refusal(
             415,
             "send application/x-protobuf of prometheus.WriteRequest (1.0) or io.prometheus.write.v2.Request (2.0)",
             counts_as=Reason.FORMAT,
         )
-    if headers.get(b"content-encoding", b"snappy").lower() != b"snappy":
-        raise Refusal(415, "send content-encoding: snappy (block format)", counts_as=Reason.FORMAT)
+    encoding = headers.get(b"content-encoding", b"snappy").lower()
+    if encoding == b"zstd" and protocol == V1:
+        return Encoding.ZSTD
+    if encoding != b"snappy":
+        words = "send content-encoding: snappy (block format), or zstd with remote-write 1.0"
+        raise Refusal(415, words, counts_as=Reason.FORMAT)
+    return Encoding.SNAPPY
 
 
 _deadlines = Deadlines()
@@ -287,19 +342,19 @@ async def read_body(headers: Headers, receive: Receive) -> bytes:
 
 
 async def _collect(receive: Receive) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
+    body = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise Refusal(400, "the connection ended within the body")
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > wire.MAX_COMPRESSED_BYTES:
+        chunk: bytes = message.get("body", b"")
+        if not body and not message.get("more_body") and len(chunk) <= wire.MAX_COMPRESSED_BYTES:
+            return chunk
+        body += chunk
+        if len(body) > wire.MAX_COMPRESSED_BYTES:
             raise _too_large()
-        chunks.append(chunk)
         if not message.get("more_body"):
-            return b"".join(chunks)
+            return bytes(body)
 
 
 def _too_large() -> Refusal:

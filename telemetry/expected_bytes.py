@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from telemetry.remote_write import declared_size, decompress_into
+from telemetry.compression import Encoding, open_into, told_size
 
 VALUED: Final = b"\x12\x10\x09"
 """How a sample begins, up to its value, which is followed by a tag and the timestamp."""
@@ -42,14 +42,18 @@ class Slate:
         self.words: Any = _words(self.octets, "<u8")
         """The eight bytes from each position on, overlapping."""
 
-    def fill(self, body: bytes) -> bool:
-        """Put the message of a snappy block here; False where it is too long. Raises BadBody or TooLarge."""
-        declared = declared_size(body)
-        if declared > LONGEST:
+    def fill(self, encoding: Encoding, body: bytes) -> bool:
+        """Put the message of a body here; False where it is too long, or does not say how long it is. Raises BadBody or
+        TooLarge."""
+        told = told_size(encoding, body)
+        if told is None or told > LONGEST:
             return False
-        if declared > len(self.octets):
-            self._resize(2 * declared)
-        self.size = decompress_into(body, self.octets)
+        if told > len(self.octets):
+            self._resize(2 * told)
+        size = open_into(encoding, body, self.octets)
+        if size is None:
+            return False
+        self.size = size
         return True
 
 

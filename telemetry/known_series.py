@@ -9,6 +9,7 @@ decoder has the word.
 from __future__ import annotations
 
 import hashlib
+import struct
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from telemetry.batch import OTHER, Float64s, GpuSubject, Instants, Int64s, Layout, OtherSubject, runs
-from telemetry.catalogue import CIRCUIT_LABEL, DCGM_PREFIX, GPU_UUID_LABEL, Kind, find_source
+from telemetry.catalogue import CIRCUIT_LABEL, DCGM_PREFIX, GPU_UUID_LABEL, Kind, are_blank, find_source
 from telemetry.expected_bytes import VALUED, ZERO, ExpectedBytes, Slate
 from telemetry.remote_write import BadBody, BadSeries, label_span, parse_labels
 
@@ -24,14 +25,22 @@ SERIES_BUDGET: Final = 3000
 OVER_BUDGET: Final = "over the budget of"
 """How the complaint about a series too many begins."""
 IDLE_SECONDS: Final = 3600.0
+LABEL_BYTES_BUDGET: Final = 4 << 20
+"""Of all series of a node together. They are remembered, compared, and travel with its batches."""
+MAX_SURPRISES: Final = 64
+"""So often may a body differ from what is expected before the plain decoder has the word."""
+MAX_LEARNED_BYTES: Final = 128 << 10
+"""Labels of so many bytes are learned from one body on the way."""
 
 _WINDOW: Final = 64
 """So many series are compared at once after a surprise, and twice as many each time that there is none."""
 _SHAPES: Final = 32
-"""Of bodies that cut a scrape anywhere so many forms are remembered."""
+_SHAPED_SERIES: Final = _SHAPES * SERIES_BUDGET
+"""Of bodies that cut a scrape anywhere so many forms are remembered, of so many series together."""
 _FEW: Final = 16
 """Fewer numbers than that are dealt with faster one by one."""
 _USED_SECONDS: Final = IDLE_SECONDS / 60
+_DOUBLE: Final = struct.Struct("<d")
 _TAG: Final = np.uint64(0xFF00)
 _TAG_BITS: Final = np.uint64(0x1000)
 _BEFORE_INSTANT: Final = np.uint64(0xFFFF)
@@ -59,6 +68,13 @@ class Meaning:
     def scaling(self) -> tuple[float, float, float, float]:
         """See Found.scaling."""
         return self.scale, self.low, self.high, float(self.has_blanks)
+
+    def is_plain(self, sample: bytes, window_ms: tuple[int, int]) -> bool:
+        """Whether a sample in the usual form is kept without a second thought: in time, in bounds, and no blank."""
+        (value,) = _DOUBLE.unpack_from(sample, 3) if len(sample) == 18 else (0.0,)
+        at_ms = _milliseconds(int.from_bytes(sample[-6:], "little"))
+        is_blank = self.has_blanks and bool(are_blank(np.array([value]))[0])
+        return window_ms[0] <= at_ms <= window_ms[1] and self.low <= value * self.scale <= self.high and not is_blank
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +119,9 @@ class KnownSeries:
         self._budget = budget
         self._numbers: dict[bytes, int] = {}
         self._meanings: list[Meaning] = []
+        self._keys: list[bytes] = []
+        self._sizes: list[int] = []
+        """By number: by what a series is known, and of how many bytes its labels are."""
         self._expected = ExpectedBytes(budget)
         self._follower: dict[int, int] = {}
         self._last = -1
@@ -110,40 +129,59 @@ class KnownSeries:
         self._layout: Layout | None = None
         self._scaling = np.empty((4, 0))
         self._shapes: dict[tuple[int, int], _Shape] = {}
+        self.label_bytes = 0
+        """Of all series together."""
+        self.learned = 0
+        """How often a series was new."""
 
     def __len__(self) -> int:
         return len(self._numbers)
 
-    def number(self, label_bytes: bytes, now: float) -> int:
-        """The number of a series. Raises BadSeries for malformed labels and for a new series beyond the budget."""
-        key = _key(label_bytes)
-        number = self._numbers.get(key)
-        if number is None:
-            return self._learn(key, label_bytes, VALUED, now)
-        self._used_at[number] = now
-        return number
+    def find(self, key: bytes) -> int | None:
+        """The number of a series that is known, by its `key_of`."""
+        return self._numbers.get(key)
 
-    def _learn(self, key: bytes, label_bytes: bytes, sample: bytes, now: float) -> int:
-        meaning = _meaning(parse_labels(label_bytes))
+    def use(self, numbers: npt.NDArray[np.int64], now: float) -> None:
+        """Samples of these are kept."""
+        self._used_at[numbers] = now
+
+    def is_full(self, now: float) -> bool:
+        """Whether a new series would be one too many."""
+        return len(self._meanings) >= self._budget and now - self._used_at.min() < IDLE_SECONDS
+
+    def learn(self, label_bytes: bytes, meaning: Meaning, now: float, sample: bytes = VALUED) -> int:
+        """The number of a series that is new, of which a sample is kept. Raises BadSeries beyond a budget."""
         number = len(self._meanings)
-        if number < self._budget:
-            self._meanings.append(meaning)
+        if number >= self._budget:
+            number = int(self._used_at.argmin())
+            if now - self._used_at[number] < IDLE_SECONDS:
+                raise BadSeries(self.too_many)
+        before = self._sizes[number] if number < len(self._sizes) else 0
+        if self.label_bytes - before + len(label_bytes) > LABEL_BYTES_BUDGET:
+            raise BadSeries(f"{OVER_BUDGET} {LABEL_BYTES_BUDGET} bytes of labels per node")
+        self.label_bytes += len(label_bytes) - before
+        self.learned += 1
+        key = key_of(label_bytes)
+        if number < len(self._meanings):  # of one that was not sent for an hour, which is forgotten
+            del self._numbers[self._keys[number]]
+            self._meanings[number], self._keys[number], self._sizes[number] = meaning, key, len(label_bytes)
         else:
-            number = self._free(now)
-            self._meanings[number] = meaning
+            self._meanings.append(meaning)
+            self._keys.append(key)
+            self._sizes.append(len(label_bytes))
         self._put(number, label_bytes, sample)
         self._numbers[key] = number
         self._used_at[number] = now
         self._layout = None
         return number
 
-    def _free(self, now: float) -> int:
-        """The number of a series that was not sent for an hour, which is forgotten."""
-        number = int(self._used_at.argmin())
-        if now - self._used_at[number] < IDLE_SECONDS:
-            raise BadSeries(f"{OVER_BUDGET} {self._budget} series per node")
-        self._numbers = {key: other for key, other in self._numbers.items() if other != number}
-        return number
+    @property
+    def too_many(self) -> str:
+        """The complaint about a series beyond the budget."""
+        return f"{OVER_BUDGET} {self._budget} series per node"
+
+    def meaning(self, number: int) -> Meaning:
+        return self._meanings[number]
 
     def recognise(self, slate: Slate, now: float) -> Found | None:
         """A WriteRequest of a form that came before, and None for any other. It is gone from the slate after."""
@@ -159,13 +197,16 @@ class KnownSeries:
             return None
         return self._found(shape, last_words, values, now)
 
-    def read(self, message: bytes, now: float) -> Found | None:
-        """A WriteRequest of series with one sample each in the usual form, or None for anything else."""
+    def read(self, message: bytes, now: float, window_ms: tuple[int, int]) -> Found | None:
+        """A WriteRequest of series with one sample each in the usual form, or None for anything else.
+
+        `window_ms` are the oldest and the newest instant that can be kept: what is not kept is not learned.
+        """
         key = self._last, len(message)
-        shape = self._walk(message, now)
+        shape = self._walk(message, now, window_ms)
         if shape is None:
             return None
-        if len(self._shapes) >= _SHAPES:
+        if len(self._shapes) >= _SHAPES or sum(len(s.series) for s in self._shapes.values()) > _SHAPED_SERIES:
             self._shapes.clear()
         self._shapes[key] = shape
         words: Any = np.ndarray((len(message) - 7,), "<u8", message, 0, (1,))
@@ -187,20 +228,21 @@ class KnownSeries:
             self._used_at[shape.series], shape.used_at = now, now
         return Found(shape.series, instants, values, shape.scaling)
 
-    def _walk(self, message: bytes, now: float) -> _Shape | None:
+    def _walk(self, message: bytes, now: float, window_ms: tuple[int, int]) -> _Shape | None:
         """Which series these are, where each ends, and whether its sample has a value (zero is left out on the wire).
 
         Where a stretch is not as expected, the place decides: the same series with the other form of sample, another
         series, or a new one.
         """
         position, previous, window = 0, self._last, SERIES_BUDGET
+        surprises, most_label_bytes = 0, self.label_bytes + MAX_LEARNED_BYTES
         stretches, parts = [], []
         while position < len(message):
             number = self._follower.get(previous, previous + 1)
             ends, valued = self._expected.match(message, position, number, window)
             if not len(ends):
-                expected = self._expect(message, position, now)
-                if expected is None:
+                expected, surprises = self._expect(message, position, now, window_ms), surprises + 1
+                if expected is None or surprises > MAX_SURPRISES or self.label_bytes > most_label_bytes:
                     return None
                 number, window = expected
                 self._follower[previous] = number
@@ -220,29 +262,32 @@ class KnownSeries:
         have = None if valued.all() else valued
         return _Shape(stretches, series, ends - 8, ends[valued] - 15, have, self.scaling(series), now)
 
-    def _expect(self, message: bytes, position: int, now: float) -> tuple[int, int] | None:
+    def _expect(self, message: bytes, position: int, now: float, window_ms: tuple[int, int]) -> tuple[int, int] | None:
         """Which series begins here and how many follow it as they are here; None where that is not the usual form.
 
         Where it is new, so probably are those that come after it: they are learned together.
         """
         first, count = -1, 0
+        most_label_bytes = self.label_bytes + MAX_LEARNED_BYTES
         try:
-            while position < len(message):
+            while position < len(message) and self.label_bytes <= most_label_bytes:
                 begin, end = label_span(message, position)
                 label_bytes, sample = message[begin:end], message[end : end + 3]
                 if sample not in (VALUED, ZERO):
                     break
-                key = _key(label_bytes)
-                number = self._numbers.get(key)
+                number = self.find(key_of(label_bytes))
                 if number is not None:
                     if count:
                         break
                     self._put(number, label_bytes, sample)
                     return number, _WINDOW
-                number = self._learn(key, label_bytes, sample, now)
+                meaning, after = meaning_of(label_bytes), end + (18 if sample == VALUED else 9)
+                if not meaning.is_plain(message[end:after], window_ms):
+                    break
+                number = self.learn(label_bytes, meaning, now, sample)
                 if count and number != first + count:  # it took the number of one that is gone
                     break
-                first, count, position = number - count, count + 1, end + (18 if sample == VALUED else 9)
+                first, count, position = number - count, count + 1, after
         except (BadBody, BadSeries):
             pass
         return (first, count) if count else None
@@ -273,7 +318,7 @@ class KnownSeries:
         return self._scaling[:, series]
 
 
-def _key(label_bytes: bytes) -> bytes:
+def key_of(label_bytes: bytes) -> bytes:
     """What a series is known by: a tenth of the memory that its labels would take."""
     return hashlib.blake2b(label_bytes, digest_size=16).digest()
 
@@ -301,7 +346,9 @@ def _milliseconds(varint: int) -> int:
     return pairs & 0x3FFF | (pairs >> 16 & 0x3FFF) << 14 | pairs >> 32 << 28
 
 
-def _meaning(labels: dict[str, str]) -> Meaning:
+def meaning_of(label_bytes: bytes) -> Meaning:
+    """What a series is by its labels. Raises BadSeries."""
+    labels = parse_labels(label_bytes)
     name = labels["__name__"]
     source = find_source(name, labels)
     column = source.column if source else None

@@ -19,12 +19,26 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality, DataPointFlags, Metric
 
-from telemetry.remote_write import MAX_SAMPLES_PER_BODY, STALE, BadBody, RawSeries, TooLarge
+from telemetry.remote_write import (
+    MAX_DECOMPRESSED_BYTES,
+    MAX_LABEL_NAME_BYTES,
+    MAX_LABEL_VALUE_BYTES,
+    MAX_LABELS,
+    MAX_SAMPLES_PER_BODY,
+    STALE,
+    BadBody,
+    BadSeries,
+    RawSeries,
+    TooLarge,
+)
 from telemetry.remote_write_v2 import spell
 from telemetry.units import SPELLED
 
 _PER: Final = {"s": "second", "m": "minute", "h": "hour", "d": "day"}
 _NO_VALUE: Final = DataPointFlags.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
+
+MAX_UNIT: Final = 63
+"""Characters. Source: the OpenTelemetry metrics API, "Instrument unit"."""
 
 Labels = dict[str, str]
 
@@ -35,6 +49,15 @@ class Translated:
 
     series: list[RawSeries] = field(default_factory=list)
     rejected: Counter[str] = field(default_factory=Counter)
+    label_bytes: int = 0
+    """Of all series: buckets of a histogram each have all labels of their data point."""
+
+    def add(self, labels: bytes, at_ms: int, value: float, fault: str = "") -> None:
+        """One sample. Raises TooLarge."""
+        self.label_bytes += len(labels)
+        if len(self.series) >= MAX_SAMPLES_PER_BODY or self.label_bytes > MAX_DECOMPRESSED_BYTES:
+            raise TooLarge("too many samples in one body, or with too many labels")
+        self.series.append(RawSeries(labels, [(at_ms, value)], fault=fault))
 
 
 def parse(body: bytes, is_json: bool) -> ExportMetricsServiceRequest:
@@ -54,12 +77,10 @@ def translate(request: ExportMetricsServiceRequest) -> Translated:
     """Raises TooLarge for more samples than a body may have."""
     out = Translated()
     for resource in request.resource_metrics:
-        target = _target(_attributes(resource.resource.attributes))
+        target = _target(resource.resource.attributes)
         for scope in resource.scope_metrics:
             for metric in scope.metrics:
                 _metric(metric, target, out)
-                if len(out.series) > MAX_SAMPLES_PER_BODY:
-                    raise TooLarge("too many samples in one body")
     return out
 
 
@@ -73,13 +94,21 @@ def _metric(metric: Metric, target: Labels, out: Translated) -> None:
         out.rejected[reason] += len(points)
         return
     is_total = kind == "sum" and metric.sum.is_monotonic
-    name = _name(metric.name, metric.unit, is_total=is_total, is_gauge=kind == "gauge")
+    unit = metric.unit if len(metric.unit) <= MAX_UNIT else ""
+    name = _name(metric.name, unit, is_total=is_total, is_gauge=kind == "gauge")
     for point in points:
-        labels = {_label_name(key): value for key, value in _attributes(point.attributes).items()} | target
-        at_ms = point.time_unix_nano // 1_000_000
-        for suffix, extra, value in _values(kind, point):
-            said = STALE if point.flags & _NO_VALUE else value
-            out.series.append(RawSeries(_spelled({**labels, **extra, "__name__": name + suffix}), [(at_ms, said)]))
+        _point(kind, point, name, target, out)
+
+
+def _point(kind: str, point: Any, name: str, target: Labels, out: Translated) -> None:
+    at_ms, is_over = point.time_unix_nano // 1_000_000, point.flags & _NO_VALUE
+    try:
+        labels, fault = _Spelled({**_labels(point.attributes), **target}), ""
+    except BadSeries as error:
+        labels, fault = _Spelled({}), str(error)
+    for suffix, extra, value in _values(kind, point):
+        spelled = labels.with_more({**extra, "__name__": name + suffix})
+        out.add(spelled, at_ms, STALE if is_over else value, fault)
 
 
 def _unfit(metric: Metric, kind: str) -> str:
@@ -89,6 +118,8 @@ def _unfit(metric: Metric, kind: str) -> str:
         temporality = getattr(metric, kind).aggregation_temporality
         if temporality != AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE:
             return "only cumulative temporality is kept"
+    if len(metric.name) > MAX_LABEL_VALUE_BYTES:
+        return "metric with a name that is too long"
     return "" if metric.name else "metric without a name"
 
 
@@ -109,27 +140,46 @@ def _values(kind: str, point: Any) -> Iterator[tuple[str, Labels, float]]:
     yield "_count", {}, float(point.count)
 
 
-def _attributes(pairs: Iterable[Any]) -> Labels:
-    return {pair.key: _text(pair.value) for pair in pairs if pair.key}
+def _labels(attributes: Sequence[Any]) -> Labels:
+    """Of a data point. Raises BadSeries for too many of them, or too long ones."""
+    if len(attributes) > MAX_LABELS:
+        raise BadSeries(f"more than {MAX_LABELS} labels")
+    if any(len(pair.key) > MAX_LABEL_NAME_BYTES for pair in attributes):
+        raise BadSeries("label name or value is too long")
+    return {_label_name(pair.key): _text(pair.value) for pair in attributes if pair.key}
 
 
 def _text(value: Any) -> str:
+    """Raises BadSeries for what is too long for a label, before it becomes text."""
     kind = value.WhichOneof("value")
     if kind == "bool_value":
         return "true" if value.bool_value else "false"
+    if value.ByteSize() > MAX_LABEL_VALUE_BYTES + 8:
+        raise BadSeries("label name or value is too long")
     return "" if kind is None else str(getattr(value, kind))
 
 
-def _target(resource: Labels) -> Labels:
-    service, space = resource.get("service.name", ""), resource.get("service.namespace", "")
-    found = {"job": f"{space}/{service}" if space and service else service}
-    found["instance"] = resource.get("service.instance.id", "")
+def _target(attributes: Iterable[Any]) -> Labels:
+    """Of a resource; whatever else it says is not looked at."""
+    resource = {pair.key: pair.value for pair in attributes if pair.key.startswith("service.")}
+    space, service, instance = (
+        _short(resource.get(f"service.{name}")) for name in ("namespace", "name", "instance.id")
+    )
+    found = {"job": f"{space}/{service}" if space and service else service, "instance": instance}
     return {name: value for name, value in found.items() if value}
+
+
+def _short(value: Any) -> str:
+    """Empty for what is too long for a label."""
+    try:
+        return "" if value is None else _text(value)
+    except BadSeries:
+        return ""
 
 
 def _name(name: str, unit: str, *, is_total: bool, is_gauge: bool) -> str:
     parts = [part for part in re.split(r"[^a-zA-Z0-9:]+", name) if part]
-    main, _, per = re.sub(r"\{[^}]*\}", "", unit).strip().partition("/")
+    main, _, per = re.sub(r"\{[^{}]*\}", "", unit).strip().partition("/")
     suffixes = (["ratio"] if is_gauge else []) if main == "1" else [SPELLED.get(main, main)] if main else []
     if per:
         suffixes += ["per", _PER.get(per, per)]
@@ -146,10 +196,21 @@ def _label_name(key: str) -> str:
     return f"key_{found}" if found[:1].isdigit() else found
 
 
-def _spelled(labels: Labels) -> bytes:
-    """As a sender of remote-write 1.0 spells them, sorted."""
-    out = []
-    for name, value in sorted((n.encode(), v.encode()) for n, v in labels.items() if v):
-        inner = b"\x0a" + spell(len(name)) + name + b"\x12" + spell(len(value)) + value
-        out.append(b"\x0a" + spell(len(inner)) + inner)
-    return b"".join(out)
+class _Spelled:
+    """Labels as a sender of remote-write 1.0 spells them, sorted; those of a data point are spelled once."""
+
+    def __init__(self, labels: Labels) -> None:
+        self._parts = {name: _spell(name, value) for name, value in labels.items()}
+
+    def with_more(self, labels: Labels) -> bytes:
+        """With these beside them, or instead."""
+        parts = self._parts | {name: _spell(name, value) for name, value in labels.items()}
+        return b"".join([parts[name] for name in sorted(parts)])
+
+
+def _spell(name: str, value: str) -> bytes:
+    if not value:
+        return b""
+    key, text = name.encode(), value.encode()
+    inner = b"\x0a" + spell(len(key)) + key + b"\x12" + spell(len(text)) + text
+    return b"\x0a" + spell(len(inner)) + inner

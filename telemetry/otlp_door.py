@@ -6,34 +6,19 @@ OTLP/HTTP: partial success is 200 with the number of rejected data points; 429, 
 
 from __future__ import annotations
 
-import time
-import zlib
 from collections import Counter
 from typing import Any, Final
 
 import orjson
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 
-from telemetry import otlp
-from telemetry.admission import admit
-from telemetry.door import (
-    Headers,
-    Receive,
-    Refusal,
-    RemoteWriteDoor,
-    Scope,
-    Send,
-    answer,
-    oldest_accepted_ms,
-)
+from telemetry.compression import Encoding
+from telemetry.decoding import Form
+from telemetry.door import Headers, Receive, Refusal, RemoteWriteDoor, Scope, Send, answer
 from telemetry.refusals import Reason
-from telemetry.remote_write import BadBody, TooLarge
 from telemetry.remote_write_v2 import spell
 
 PATHS: Final = frozenset({"/v1/metrics", "/api/v1/otlp/v1/metrics"})
-MAX_DECOMPRESSED_BYTES: Final = 16 << 20
-"""Protobuf and JSON objects take many times the room of their bytes, unlike the arrays of the other door."""
-
 PROTOBUF: Final = b"application/x-protobuf"
 JSON: Final = b"application/json"
 _CODES: Final = {400: 3, 401: 16, 404: 5, 405: 12, 413: 8, 415: 3, 503: 14}
@@ -71,39 +56,26 @@ class OtlpDoor:
                 "send application/x-protobuf or application/json of ExportMetricsServiceRequest",
                 counts_as=Reason.FORMAT,
             )
-        received = await self._door.take_in(node_id, headers, receive)
-        body = _decompress(headers.get(b"content-encoding", b"identity").lower(), received)
-        try:
-            found = otlp.translate(otlp.parse(body, _media_type(headers) == JSON))
-        except TooLarge as error:
-            raise Refusal(413, str(error), counts_as=Reason.TOO_LARGE) from None
-        except BadBody as error:
-            raise Refusal(400, str(error), counts_as=Reason.MALFORMED) from None
-        admitted = admit(node_id, found.series, self._door.known(node_id), time.time(), oldest_accepted_ms())
-        admitted.not_kept = found.rejected.total()
-        await self._door.hand_over(admitted, len(received))
-        return found.rejected + admitted.refused
+        body = await self._door.take_in(node_id, headers, receive)
+        encoding = _encoding(headers)
+        form = Form.OTLP_JSON if _media_type(headers) == JSON else Form.OTLP_PROTOBUF
+        with self._door.reading():
+            decoded = await self._door.reader.read(node_id, form, encoding, body)
+        admitted = self._door.admit(node_id, decoded)
+        admitted.not_kept = decoded.rejected.total()
+        await self._door.hand_over(admitted, len(body))
+        return decoded.rejected + admitted.refused
 
 
 def _media_type(headers: Headers) -> bytes:
     return headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
 
 
-def _decompress(encoding: bytes, body: bytes) -> bytes:
-    if encoding == b"gzip":
-        inflate = zlib.decompressobj(wbits=31)
-        try:
-            body = inflate.decompress(body, MAX_DECOMPRESSED_BYTES + 1)
-        except zlib.error:
-            raise Refusal(400, "body is not gzip", counts_as=Reason.MALFORMED) from None
-        if not inflate.eof and len(body) <= MAX_DECOMPRESSED_BYTES:
-            raise Refusal(400, "the gzip stream is truncated", counts_as=Reason.MALFORMED)
-    elif encoding != b"identity":
+def _encoding(headers: Headers) -> Encoding:
+    encoding = headers.get(b"content-encoding", b"identity").lower()
+    if encoding not in (b"gzip", b"identity"):
         raise Refusal(415, "send content-encoding: gzip, or none", counts_as=Reason.FORMAT)
-    if len(body) > MAX_DECOMPRESSED_BYTES:
-        words = f"a body may have {MAX_DECOMPRESSED_BYTES} bytes decompressed"
-        raise Refusal(413, words, counts_as=Reason.TOO_LARGE)
-    return body
+    return Encoding.GZIP if encoding == b"gzip" else Encoding.IDENTITY
 
 
 def _response(rejected: Counter[str], is_json: bool) -> bytes:

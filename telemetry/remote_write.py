@@ -18,10 +18,12 @@ import cramjam
 MAX_COMPRESSED_BYTES: Final = 4 << 20
 MAX_DECOMPRESSED_BYTES: Final = 64 << 20
 MAX_SERIES_PER_BODY: Final = 100_000
-MAX_SAMPLES_PER_BODY: Final = 1_000_000
-MAX_ELEMENTS_PER_BODY: Final = 4_000_000
+MAX_SAMPLES_PER_BODY: Final = 250_000
+MAX_ELEMENTS_PER_BODY: Final = 1_000_000
 """Fields of any kind: 64 MiB can hold 32 million of two bytes, each of which would become an object."""
 MAX_SAMPLE_BYTES: Final = 1024
+MAX_FIELDS: Final = 16
+"""Of a sample or a label: what neither has yet may come with a later version of the protocol."""
 MAX_LABELS: Final = 64
 MAX_LABEL_NAME_BYTES: Final = 256
 MAX_LABEL_VALUE_BYTES: Final = 4096
@@ -92,10 +94,13 @@ def decompress_into(body: bytes, memory: bytearray) -> int:
         raise BadBody("body is not a snappy block") from error
 
 
-def walk(message: bytes) -> Iterator[RawSeries]:
-    """Every TimeSeries of a WriteRequest in order; metadata is skipped. Raises BadBody or TooLarge."""
+def walk(message: bytes, room: Room | None = None) -> Iterator[RawSeries]:
+    """Every TimeSeries of a WriteRequest in order; metadata is skipped. Raises BadBody or TooLarge.
+
+    `room` says afterwards how much of it was left.
+    """
     end, position, series = len(message), 0, 0
-    room = Room(MAX_ELEMENTS_PER_BODY, MAX_SAMPLES_PER_BODY)
+    room = room or Room(MAX_ELEMENTS_PER_BODY, MAX_SAMPLES_PER_BODY)
     while position < end:
         room.elements -= 1
         tag, position = varint(message, position)
@@ -178,6 +183,7 @@ def _series(message: bytes, position: int, stop: int, room: Room) -> RawSeries:
     samples: list[tuple[int, float]] = []
     histograms = exemplars = 0
     elements, most_elements, most_samples = 0, room.elements, room.samples
+    label_bytes = 0
     while position < stop:
         start = position
         elements += 1
@@ -192,7 +198,9 @@ def _series(message: bytes, position: int, stop: int, room: Room) -> RawSeries:
         if inner_stop > stop:
             raise BadBody("protobuf message is truncated")
         if tag == 0x0A:
-            labels.append(message[start:inner_stop])
+            if label_bytes <= MAX_LABELS_BYTES:  # of more, the series is refused
+                labels.append(message[start:inner_stop])
+            label_bytes += inner_stop - start
         elif tag == 0x12:
             samples.append(read_sample(message, position, inner_stop))
         elif tag == 0x1A:
@@ -212,7 +220,11 @@ def read_sample(message: bytes, position: int, stop: int) -> tuple[int, float]:
     value, at_ms = 0.0, 0
     if stop - position > MAX_SAMPLE_BYTES:
         raise TooLarge(f"a sample of more than {MAX_SAMPLE_BYTES} bytes")
+    fields = 0
     while position < stop:
+        fields += 1
+        if fields > MAX_FIELDS:
+            raise TooLarge(f"a sample of more than {MAX_FIELDS} fields")
         tag, position = varint(message, position)
         if tag == 0x09:
             if position + 8 > stop:
@@ -239,8 +251,11 @@ def _common_label(message: bytes) -> tuple[str, str]:
 
 def _label(data: bytes) -> tuple[str, str]:
     name, value = b"", b""
-    position, stop = 0, len(data)
+    position, stop, fields = 0, len(data), 0
     while position < stop:
+        fields += 1
+        if fields > MAX_FIELDS:
+            raise BadSeries(f"label of more than {MAX_FIELDS} fields")
         tag, position = varint(data, position)
         if tag not in (0x0A, 0x12):
             position = skip(data, position, tag)

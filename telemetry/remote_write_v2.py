@@ -13,7 +13,9 @@ from typing import Final
 
 from telemetry.remote_write import (
     MAX_ELEMENTS_PER_BODY,
+    MAX_FIELDS,
     MAX_LABELS,
+    MAX_LABELS_BYTES,
     MAX_SAMPLES_PER_BODY,
     MAX_SERIES_PER_BODY,
     BadBody,
@@ -50,12 +52,18 @@ class _Symbols:
             raise BadSeries("label reference beyond the symbols")
         if any(not self.texts[ref] for ref in refs[1::2]):
             raise BadSeries("label with an empty value")
+        if sum(len(self.texts[ref]) for ref in refs) > MAX_LABELS_BYTES:  # a long symbol may be meant a thousand times
+            raise BadSeries(f"labels of more than {MAX_LABELS_BYTES} bytes")
         pairs = sorted(zip(refs[::2], refs[1::2], strict=True), key=lambda pair: self.texts[pair[0]])
         return b"".join([self.spelled.get(pair) or self._spell(pair) for pair in pairs])
 
     def check_metadata(self, message: bytes, position: int, stop: int) -> None:
         """Help and unit are not kept, but have to be there. Raises BadSeries."""
+        fields = 0
         while position < stop:
+            fields += 1
+            if fields > MAX_FIELDS:
+                raise BadSeries(f"metadata of more than {MAX_FIELDS} fields")
             tag, position = varint(message, position)
             if tag not in (_HELP, _UNIT):
                 position = skip(message, position, tag)
@@ -71,9 +79,9 @@ class _Symbols:
         return found
 
 
-def walk(message: bytes) -> Iterator[RawSeries]:
-    """Every TimeSeries of a Request in order. Raises BadBody or TooLarge."""
-    room = Room(MAX_ELEMENTS_PER_BODY, MAX_SAMPLES_PER_BODY)
+def walk(message: bytes, room: Room | None = None) -> Iterator[RawSeries]:
+    """Every TimeSeries of a Request in order. Raises BadBody or TooLarge. `room` is as in remote_write.walk."""
+    room = room or Room(MAX_ELEMENTS_PER_BODY, MAX_SAMPLES_PER_BODY)
     symbols, spans = _parts(message, room)
     if not symbols.texts and spans:
         raise BadBody("series without symbols")
@@ -100,8 +108,8 @@ def _parts(message: bytes, room: Room) -> tuple[_Symbols, list[tuple[int, int]]]
             spans.append((begin, position))
         else:
             symbols.texts.append(message[begin:position])
-    if len(spans) > MAX_SERIES_PER_BODY or len(symbols.texts) > MAX_SYMBOLS:
-        raise TooLarge("too many series or symbols in one body")
+        if len(spans) > MAX_SERIES_PER_BODY or len(symbols.texts) > MAX_SYMBOLS:
+            raise TooLarge("too many series or symbols in one body")
     return symbols, spans
 
 

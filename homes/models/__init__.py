@@ -1,4 +1,3 @@
-from homes.models.contacts import OperatorContact
 from homes.models.credentials import NodeCredential
 from homes.models.equipment import Battery, Gpu, InternetLine, InventoryEvent, Node, WorkOrder
 from homes.models.people import OperatorRole, Party, User
@@ -14,7 +13,6 @@ __all__ = [
     "Membership",
     "Node",
     "NodeCredential",
-    "OperatorContact",
     "OperatorRole",
     "Party",
     "User",

@@ -11,11 +11,13 @@ from typing import Any, Final
 import cramjam
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from telemetry.admission import Admitted, admit, admit_body
+from telemetry.admission import Admitted, admit, admit_expected
 from telemetry.batch import Batch
+from telemetry.compression import Encoding
 from telemetry.expected_bytes import Slate
+from telemetry.gathering import gather
 from telemetry.known_series import KnownSeries
-from telemetry.remote_write import STALE_BITS, decompress, walk
+from telemetry.remote_write import STALE_BITS, walk
 
 _DOUBLE, _INT64, _UINT64, _STRING, _MESSAGE, _BYTES, _FIXED32 = 1, 3, 4, 9, 11, 12, 7
 _FIELDS: Final[dict[str, list[tuple[str, int, int, str]]]] = {
@@ -101,7 +103,7 @@ def body(*parts: Any) -> bytes:
 def admitted(node_id: int, parts: Sequence[Any], now: float | None = None, hours: int = 72) -> Admitted:
     """The same way in as through the door."""
     at = time.time() if now is None else now
-    return admit(node_id, walk(decompress(body(*parts))), KnownSeries(), at, int((at - hours * 3600) * 1000))
+    return admit(node_id, gather(walk(message(*parts))), KnownSeries(), at, int((at - hours * 3600) * 1000))
 
 
 SLATE: Final = Slate()
@@ -109,7 +111,12 @@ SLATE: Final = Slate()
 
 def admit_message(node_id: int, data: bytes, known: KnownSeries, now: float, oldest_ms: int) -> Admitted:
     """A message as the door takes it, on a slate that has seen others."""
-    return admit_body(node_id, pack(data), known, SLATE, now, oldest_ms)
+    assert SLATE.fill(Encoding.SNAPPY, pack(data))
+    for message_bytes in (None, data):
+        found = admit_expected(node_id, SLATE, message_bytes, known, now, oldest_ms)
+        if found is not None:
+            return found
+    return admit(node_id, gather(walk(data)), known, now, oldest_ms)
 
 
 def batch(node_id: int, *parts: Any, now: float | None = None) -> Batch:

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from telemetry import known_series
 from telemetry.admission import FUTURE_MS, Admitted, admit
 from telemetry.batch import OTHER, GpuSubject, OtherSubject
 from telemetry.catalogue import COLUMNS, LATENCY_QUANTILES, SOURCES, Column, Kind, Shape, Source, find_source
+from telemetry.gathering import gather
 from telemetry.known_series import IDLE_SECONDS, SERIES_BUDGET, KnownSeries
 from telemetry.remote_write import walk
 from tests.telemetry.messages import STALE, Exemplar, Label, TimeSeries, admit_message, admitted, gpu, message, series
@@ -23,7 +25,7 @@ OLDEST = AT - 72 * 3_600_000
 
 
 def admit_all(*parts: Any, known: KnownSeries | None = None, now: float = NOW) -> Admitted:
-    return admit(1, walk(message(*parts)), KnownSeries() if known is None else known, now, OLDEST)
+    return admit(1, gather(walk(message(*parts))), KnownSeries() if known is None else known, now, OLDEST)
 
 
 def of_source(source: Source, value: float, at: int = AT) -> Any:
@@ -264,10 +266,11 @@ def test_the_complaint_counts_exactly() -> None:
     assert len(found.batch) == 1
     assert found.complaint == (
         "8 of 9 refused: 2 label with an empty name, 1 more than 10 minutes in the future,"
-        " 2 older than raw samples are kept, 1 out of bounds, 1 series with nothing in it, 1 series without __name__"
+        " 2 older than raw samples are kept, 1 out of bounds, 2 series with nothing in it"
     )
 
 
+@settings(deadline=None)
 @given(st.floats(0, 1))
 def test_a_percentage_is_a_ratio_that_is_never_over_one(ratio: float) -> None:
     for percent in (ratio * 100, math.nextafter(100.0, 101.0), 100.0000000001):
@@ -293,6 +296,39 @@ def test_the_budget_of_series() -> None:
     later = admit_all(*first[3:], known=known, now=NOW + IDLE_SECONDS)
     assert (len(later.batch), later.refused.total(), len(known)) == (4, 0, 3)
     assert admit_all(first[1], known=known, now=NOW + IDLE_SECONDS).refused.total() == 2
+
+
+NOT_KEPT: dict[str, Any] = {
+    "too old": lambda n: series("m", [(OLDEST - 1, 1.0)], n=str(n)),
+    "too new": lambda n: series("m", [(AT + FUTURE_MS + 1, 0.0)], n=str(n)),
+    "out of bounds": lambda n: gpu(n, "DCGM_FI_DEV_GPU_TEMP", [(AT, 1e9)]),
+    "no reading": lambda n: gpu(n, "DCGM_FI_DEV_GPU_TEMP", [(AT, math.nan)]),
+    "an end outside the catalogue": lambda n: series("m", [(AT, STALE)], n=str(n)),
+    "a blank outside the catalogue": lambda n: gpu(n, "DCGM_FI_DEV_ELSE", [(AT, BLANK["int64 blank"])]),
+    "exemplars alone": lambda n: TimeSeries(labels=series("m", [], n=str(n)).labels, exemplars=[Exemplar(value=1.0)]),
+}
+
+
+@pytest.mark.parametrize("make", NOT_KEPT.values(), ids=NOT_KEPT)
+@pytest.mark.parametrize("plainly", [False, True])
+def test_a_series_of_which_no_sample_is_kept_uses_no_budget(make: Any, plainly: bool) -> None:
+    """Read by comparison, where what is new is learned on the way, and plainly; alone, and before what is kept."""
+    known = KnownSeries(budget=3)
+    take = admit_all if plainly else lambda *parts, known: admit_message(1, message(*parts), known, NOW, OLDEST)
+    kept = [series("kept", [(AT, 1.0)], n=str(n)) for n in range(3)]
+    take(*(make(n) for n in range(5)), known=known)
+    assert (len(known), known.label_bytes, len(known.layout)) == (0, 0, 0)
+    found = take(*(make(n) for n in range(5)), *kept, known=known)
+    assert (len(found.batch), len(known)) == (3, 3)
+
+
+def test_labels_have_a_budget_of_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known_series, "LABEL_BYTES_BUDGET", 1000)
+    known = KnownSeries()
+    parts = [series("m", [(AT, 1.0)], n="x" * 290 + str(n)) for n in range(5)]
+    for _ in range(2):
+        found = admit_message(1, message(*parts), known, NOW, OLDEST)
+        assert (len(found.batch), found.refused) == (3, {"over the budget of 1000 bytes of labels per node": 2})
 
 
 def test_malformed_series_use_no_budget() -> None:

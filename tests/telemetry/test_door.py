@@ -225,7 +225,7 @@ FORMATS = [
     ({"content-type": "application/x-protobuf;proto=io.prometheus.write.v2.Request"}, 400),
     ({"content-type": "text/plain"}, 415),
     ({"content-encoding": "gzip"}, 415),
-    ({"content-encoding": "zstd"}, 415),
+    ({"content-encoding": "zstd"}, 400),
     ({"content-type": "Application/X-Protobuf"}, 204),
     ({"content-encoding": "Snappy"}, 204),
 ]

@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from telemetry.admission import admit
+from telemetry.admission import admit, window_of
 from telemetry.batch import Batch
+from telemetry.compression import Encoding
+from telemetry.gathering import gather
 from telemetry.known_series import IDLE_SECONDS, KnownSeries
 from telemetry.remote_write import BadBody, walk
 from tests.telemetry.messages import (
@@ -52,7 +54,7 @@ def said(batch: Batch) -> Said:
 
 
 def plainly(data: bytes) -> tuple[Said, dict[str, int]]:
-    found = admit(1, walk(data), KnownSeries(), NOW, OLDEST)
+    found = admit(1, gather(walk(data)), KnownSeries(), NOW, OLDEST)
     return said(found.batch), dict(found.refused)
 
 
@@ -83,7 +85,7 @@ def test_any_window_of_a_repeating_sequence(cuts: list[int], ticks: int) -> None
     known = KnownSeries()
     admit_message(1, message(*scrape(0)), known, NOW, OLDEST)
     for data in bodies([one for tick in range(1, ticks) for one in scrape(tick)], cuts):
-        assert known.read(data, NOW) is not None, "this is what the fast way is for"
+        assert known.read(data, NOW, window_of(NOW, OLDEST)) is not None, "this is what the fast way is for"
         found = admit_message(1, data, known, NOW, OLDEST)
         assert (said(found.batch), dict(found.refused)) == plainly(data)
 
@@ -142,7 +144,7 @@ def test_a_form_that_came_before_is_recognised_and_nothing_else_is(data: st.Data
     sent = bytearray(shapes[0])
     for place in data.draw(st.lists(st.integers(0, len(sent) - 1), max_size=3)):
         sent[place] = data.draw(st.integers(0, 255))
-    assert SLATE.fill(pack(bytes(sent)))
+    assert SLATE.fill(Encoding.SNAPPY, pack(bytes(sent)))
     found = known.recognise(SLATE, NOW)
     if sent == shapes[0]:
         assert found is not None

@@ -22,7 +22,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.metrics.v1 import metrics_pb2 as m
 
-from telemetry import ingest, otlp, otlp_door
+from telemetry import decoding, ingest, otlp
 from telemetry.catalogue import Kind
 from telemetry.door import RemoteWriteDoor
 from telemetry.otlp_door import JSON, PROTOBUF, OtlpDoor
@@ -222,8 +222,8 @@ class TestAtTheDoor:
         assert len(found.content) > 4
 
     def test_a_bomb(self, make_node: MakeNode, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(otlp_door, "MAX_DECOMPRESSED_BYTES", 1000)
-        found = post(make_node()[1], gzip.compress(bytes(100_000)), JSON, **{"content-encoding": "gzip"})
+        monkeypatch.setattr(decoding, "MAX_OTLP_BYTES", 1000)
+        found = post(make_node()[1], gzip.compress(bytes(30_000)), JSON, **{"content-encoding": "gzip"})
         assert (found.status_code, found.json()["code"]) == (413, 8)
 
     @pytest.mark.parametrize("token", ["", "xfn_1_wrong", "nonsense"])

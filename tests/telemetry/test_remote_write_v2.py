@@ -17,6 +17,7 @@ from telemetry import ingest, remote_write, remote_write_v2
 from telemetry.admission import Admitted, admit
 from telemetry.catalogue import Kind
 from telemetry.door import RemoteWriteDoor
+from telemetry.gathering import gather
 from telemetry.known_series import KnownSeries
 from telemetry.remote_write import MAX_LABELS, BadBody, RawSeries, TooLarge, parse_labels
 from telemetry.stream import Keys, shard_of
@@ -62,7 +63,7 @@ def test_labels_are_spelled_as_a_sender_of_1_0_spells_them() -> None:
 
 
 def admitted(data: bytes) -> Admitted:
-    return admit(1, remote_write_v2.walk(data), KnownSeries(), NOW / 1000, NOW - 1000, all_or_told=True)
+    return admit(1, gather(remote_write_v2.walk(data)), KnownSeries(), NOW / 1000, NOW - 1000, all_or_told=True)
 
 
 GOOD = [("__name__", "xfra_sound_decibels")]
@@ -109,7 +110,7 @@ def test_what_is_not_kept_is_counted_beside_what_is() -> None:
     book.add(GOOD, [(NOW, 40.0)], exemplars=[Exemplar(value=1.0)], metadata=Metadata(type=2), created_timestamp=NOW)
     found = [(len(one.samples), one.histograms, one.exemplars) for one in remote_write_v2.walk(book.message())]
     assert found == [(0, 2, 0), (1, 0, 1)]
-    old = admit(1, remote_write_v2.walk(book.message()), KnownSeries(), NOW / 1000, NOW - 1000)
+    old = admit(1, gather(remote_write_v2.walk(book.message())), KnownSeries(), NOW / 1000, NOW - 1000)
     assert (len(old.batch), old.not_kept, old.refused.total()) == (1, 3, 0), "as 1.0 has it"
     assert (len(admitted(book.message()).batch), admitted(book.message()).refused.total()) == (1, 3)
 

@@ -13,6 +13,7 @@ from opentelemetry.proto.metrics.v1 import metrics_pb2 as m
 from telemetry import otlp
 from telemetry.admission import Admitted, admit
 from telemetry.catalogue import SOURCES, Kind, Shape, Source, find_source
+from telemetry.gathering import gather
 from telemetry.known_series import KnownSeries
 from telemetry.remote_write import RawSeries, walk
 from telemetry.units import SPELLED
@@ -105,7 +106,7 @@ def value(source: Source) -> float:
 
 
 def came_in(parts: Any) -> Admitted:
-    found = admit(1, parts, KnownSeries(), NOW, AT - 1000)
+    found = admit(1, gather(parts), KnownSeries(), NOW, AT - 1000)
     assert not found.refused, found.complaint
     return found
 
