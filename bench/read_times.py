@@ -35,7 +35,7 @@ from telemetry.catalogue import COLUMNS, Kind  # noqa: E402
 from telemetry.views.node import LANES  # noqa: E402
 from telemetry.views.node import RANGES as NODE_RANGES  # noqa: E402
 from xfra_portal.api.homes import PowerHistory  # noqa: E402
-from xfra_portal.homeowner import figures, outages  # noqa: E402
+from xfra_portal.homeowner import figures, lately, outages  # noqa: E402
 from xfra_portal.homeowner.views import RANGES as HOME_RANGES  # noqa: E402
 
 OPERATORS: Final = 8
@@ -108,7 +108,7 @@ def of_homeowners() -> Iterator[Read]:
     yield Read("Home", "usual draw of a week, before it is remembered", lambda at: reads.usual_home_watts(at.node.pk))
     yield Read("Home", "latest values", _latest, api(""))
     yield Read("Home", "energy of the month", lambda at: figures.month_energy(at.node, at.node.home, at.now))
-    yield Read("Home", "what happened lately", lambda at: figures.lately(at.node, at.node.home, at.now))
+    yield Read("Home", "what happened lately", lambda at: lately.lately(at.node, at.node.home, at.now))
     yield Read(
         "Home",
         "uptime of the month",

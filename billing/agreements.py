@@ -17,6 +17,8 @@ from billing.settlement import CREDIT_PER_KWH, FLAT_HOST_FEE, HOST, OPERATOR, It
 from homes.models import Home, Party
 
 _UTILITY: Final = {HOST: "You pay the electricity bill.", OPERATOR: "We pay the electricity bill, all of it."}
+MOST_DUE_DAYS: Final = 120
+MOST_HOW_PAID: Final = 200
 _INTERNET: Final = {HOST: "You pay the internet provider", OPERATOR: "We pay the internet provider"}
 
 
@@ -55,6 +57,8 @@ def conclude(home: Home, terms: Terms, start: date, end: date | None = None, by:
         credit_per_kwh=terms.credit_per_kwh if terms.settlement == CREDIT_PER_KWH else None,
         internet_cents=terms.internet_cents,
         fixed_monthly=[{"label": item.label, "cents": item.cents, "to": item.to} for item in terms.items],
+        due_days=terms.due_days,
+        how_paid=terms.how_paid,
         concluded_by=by,
     )
 
@@ -72,6 +76,10 @@ def _check(terms: Terms) -> None:
         raise AgreementRefused(
             "an amount is below zero: say who pays whom by the kind of settlement or the item's `to`"
         )
+    if not 1 <= terms.due_days <= MOST_DUE_DAYS:
+        raise AgreementRefused(f"due_days: from 1 to {MOST_DUE_DAYS} days after a statement's issue are allowed")
+    if len(terms.how_paid) > MOST_HOW_PAID:
+        raise AgreementRefused(f"how_paid: at most {MOST_HOW_PAID} characters")
     for item in terms.items:
         if item.to not in (HOST, OPERATOR) or item.cents < 1 or not item.label.strip():
             raise AgreementRefused(f"fixed_monthly: {item.label!r} needs a label, an amount, and `to` host or operator")
@@ -86,6 +94,8 @@ def terms_of(agreement: Agreement) -> Terms:
         credit_per_kwh=agreement.credit_per_kwh or Decimal(0),
         internet_cents=agreement.internet_cents,
         items=tuple(Item(item["label"], item["cents"], item["to"]) for item in agreement.fixed_monthly),
+        due_days=agreement.due_days,
+        how_paid=agreement.how_paid,
     )
 
 
@@ -102,7 +112,19 @@ def words(terms: Terms) -> list[str]:
     """The agreement as sentences to the host."""
     internet = f"{_INTERNET[terms.internet_payer]} ({money(terms.internet_cents)} a month)."
     said = [_UTILITY[terms.utility_payer], internet if terms.internet_cents else "Internet is not part of it."]
-    return [*said, _settlement_words(terms), *map(_item_words, terms.items)]
+    return [*said, _settlement_words(terms), *map(_item_words, terms.items), due_words(terms)]
+
+
+def due_words(terms: Terms) -> str:
+    """When and how the host pays what a statement says is owed."""
+    days = "1 day" if terms.due_days == 1 else f"{terms.due_days} days"
+    said = f"What a statement says that you owe us is due {days} after it is issued."
+    return f"{said} {how_paid_words(terms.how_paid)}"
+
+
+def how_paid_words(how_paid: str) -> str:
+    """The agreement's sentence on how the host pays, or that it has none."""
+    return how_paid or "How it is paid is not written in the agreement: ask the billing desk."
 
 
 def _settlement_words(terms: Terms) -> str:
@@ -136,6 +158,7 @@ def _fields(agreement: Agreement) -> dict[str, str]:
         "Electricity bill": _UTILITY[terms.utility_payer],
         "Internet": f"{_INTERNET[terms.internet_payer]}, {money(terms.internet_cents)} a month",
         "Settlement": _settlement_words(terms),
+        "Payment": due_words(terms),
     }
     return found | {f"Each month: {item.label}": _item_words(item) for item in terms.items}
 
@@ -163,4 +186,6 @@ def as_document(agreement: Agreement) -> Mapping[str, Any]:
         "credit_per_kwh": None if agreement.credit_per_kwh is None else plain(agreement.credit_per_kwh),
         "internet_cents": terms.internet_cents,
         "fixed_monthly": [{"label": item.label, "cents": item.cents, "to": item.to} for item in terms.items],
+        "due_days": terms.due_days,
+        "how_paid": terms.how_paid,
     }

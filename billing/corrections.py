@@ -9,13 +9,16 @@ from typing import Final
 
 from django.db import transaction
 
-from billing import freshness, history, runs, statements
+from billing import freshness, history, runs, statements, tariff_book
+from billing.line_names import name_lines
 from billing.models import Statement, StatementLine
 from billing.runs import Days, Held
 from billing.statement_content import FIGURES
 from homes.models import Home
 
 _BATCH: Final = 250
+_Key = tuple[str, str, int | None, int | None, int | None, str]
+"""What a line is of, which two statements of the same days have in common."""
 
 
 class CannotRevise(ValueError):
@@ -27,7 +30,7 @@ class Change:
     """One line of two statements of the same days; 0 where one has no such line. Cents."""
 
     section: str
-    label: str
+    name: str
     was_with: int
     now_with: int
     was_without: int
@@ -97,13 +100,20 @@ def changes(revision: Statement) -> list[Change]:
     if revision.revises is None:
         return []
     was, now = _by_key(revision.revises.lines.all()), _by_key(revision.lines.all())
+    names = {**_names(revision.revises), **_names(revision)}
     found = []
     for key in dict.fromkeys([*now, *was]):
         old, new = was.get(key, (0, 0, 0)), now.get(key, (0, 0, 0))
         if old != new:
             pairs = [number for pair in zip(old, new, strict=True) for number in pair]
-            found.append(Change(str(key[0]), str(key[-1]), *pairs))
+            found.append(Change(str(key[0]), names[key], *pairs))
     return found
+
+
+def _names(statement: Statement) -> dict[_Key, str]:
+    lines = list(statement.lines.all())
+    named = name_lines(lines, tariff_book.spans_of(statement.run))
+    return {_key(line): name.name for line, name in zip(lines, named, strict=True)}
 
 
 def _differs(was: Statement, now: Statement) -> bool:
@@ -112,11 +122,15 @@ def _differs(was: Statement, now: Statement) -> bool:
     )
 
 
-def _by_key(lines: Iterable[StatementLine]) -> dict[tuple[object, ...], tuple[int, int, int]]:
+def _key(line: StatementLine) -> _Key:
+    return (line.section, line.component, line.span, line.tou_period, line.tier, line.label)
+
+
+def _by_key(lines: Iterable[StatementLine]) -> dict[_Key, tuple[int, int, int]]:
     """Cents with and without the node and of what is owed, by what a line is of; of equal ones the sum."""
-    found: dict[tuple[object, ...], tuple[int, int, int]] = {}
+    found: dict[_Key, tuple[int, int, int]] = {}
     for line in lines:
-        key = (line.section, line.component, line.span, line.tou_period, line.tier, line.label)
+        key = _key(line)
         before: Sequence[int] = found.get(key, (0, 0, 0))
         found[key] = (
             before[0] + line.with_cents,

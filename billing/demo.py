@@ -34,10 +34,20 @@ _ELSEWHERE: Final = ("nevada-power-rs",)
 _LONG_AGO: Final = date(2020, 1, 1)
 _WALL: Final = Item("Simulated rent for the wall that the node hangs on", 1_500, HOST)
 
-FLAT: Final = Terms(OPERATOR, OPERATOR, FLAT_HOST_FEE, fee_cents=15_000, internet_cents=7_000)
-HOLD: Final = Terms(HOST, OPERATOR, HOLD_HARMLESS, internet_cents=7_000)
+_PAID: Final = "By bank transfer with the number of the statement. (Simulated: no money moves.)"
+FLAT: Final = Terms(
+    OPERATOR, OPERATOR, FLAT_HOST_FEE, fee_cents=15_000, internet_cents=7_000, due_days=14, how_paid=_PAID
+)
+HOLD: Final = Terms(HOST, OPERATOR, HOLD_HARMLESS, internet_cents=7_000, due_days=14, how_paid=_PAID)
 CREDIT: Final = Terms(
-    HOST, OPERATOR, CREDIT_PER_KWH, credit_per_kwh=Decimal("0.17"), internet_cents=7_000, items=(_WALL,)
+    HOST,
+    OPERATOR,
+    CREDIT_PER_KWH,
+    credit_per_kwh=Decimal("0.17"),
+    internet_cents=7_000,
+    items=(_WALL,),
+    due_days=14,
+    how_paid=_PAID,
 )
 
 

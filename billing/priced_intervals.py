@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from calendar import month_abbr
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -163,16 +164,20 @@ def row_of(tariff: Tariff, component: str, tou_period: int | None, months: Seque
 
 
 def hours_of(schedule: Schedule, tou_period: int, months: Sequence[int]) -> tuple[str, ...]:
-    """When a period applies, in words: `weekdays 2 pm to 8 pm`."""
-    found: dict[str, None] = {}
+    """When a period applies in these months, in words: `weekdays 2 pm to 8 pm`; of hours that only some of the months
+    have, with the names of those: `every day, all day (May)`."""
+    found: dict[str, list[str]] = {}
     for month in months:
         weekday, weekend = schedule.weekday[month - 1], schedule.weekend[month - 1]
         if weekday == weekend:
             said = [_spoken("every day", weekday, tou_period)]
         else:
             said = [_spoken("weekdays", weekday, tou_period), _spoken("weekends and holidays", weekend, tou_period)]
-        found |= dict.fromkeys(filter(None, said))
-    return tuple(found)
+        for phrase in filter(None, said):
+            found.setdefault(phrase, []).append(month_abbr[month])
+    return tuple(
+        phrase if len(names) == len(months) else f"{phrase} ({', '.join(names)})" for phrase, names in found.items()
+    )
 
 
 def _spoken(days: str, hours: Sequence[int], tou_period: int) -> str:

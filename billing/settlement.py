@@ -48,6 +48,10 @@ class Terms:
     credit_per_kwh: Decimal = Decimal(0)
     internet_cents: int = 0
     items: tuple[Item, ...] = ()
+    due_days: int = 30
+    """Within so many days of its issue the host pays what a statement says is owed."""
+    how_paid: str = ""
+    """A sentence to the host on how that is paid; empty where it was not agreed on."""
 
 
 @dataclass(frozen=True, slots=True)

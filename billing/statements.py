@@ -64,6 +64,8 @@ def insert_drafts(
         "state": ("text", [str(Statement.State.DRAFT) for _ in drafts]),
         "revises_id": ("bigint", [revised for revised, _ in revises] or [None for _ in drafts]),
         "why": ("text", [why for _, why in revises] or ["" for _ in drafts]),
+        "due_days": ("smallint", [agreement.due_days for *_, agreement in drafts]),
+        "how_paid": ("text", [agreement.how_paid for *_, agreement in drafts]),
         "created_at": ("timestamptz", [now for _ in drafts]),
         **{name: ("bigint", [one.figures[name] for one in settled]) for name in statement_content.FIGURES},
     }

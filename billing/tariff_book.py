@@ -13,7 +13,8 @@ from django.db import transaction
 from django.db.backends.postgresql.psycopg_any import DateRange
 from django.utils import timezone
 
-from billing.models import Tariff, TariffAssignment, TariffVersion
+from billing.models import RatingRun, Tariff, TariffAssignment, TariffVersion
+from billing.rating import TariffSpan
 from billing.tariffs import Tariff as ParsedTariff
 from billing.tariffs import UnsupportedTariff, check, parse, sha256
 from homes.models import Home, Party
@@ -84,6 +85,18 @@ def assign(home: Home, tariff: Tariff, start: date, end: date | None = None) -> 
 def parsed(version_id: int, sha256: str) -> ParsedTariff:
     """A published version as rating takes it; it never changes, so it is kept."""
     return parse(TariffVersion.objects.values_list("document", flat=True).get(pk=version_id, sha256=sha256))
+
+
+def spans_of(run: RatingRun) -> tuple[TariffSpan, ...]:
+    """The tariffs that a run was rated by, each with its local days, in the order in which its lines count them."""
+    return tuple(
+        TariffSpan(
+            parsed(span["tariff_version"], span["sha256"]),
+            date.fromisoformat(span["start"]),
+            date.fromisoformat(span["end"]),
+        )
+        for span in run.spans
+    )
 
 
 class Book:

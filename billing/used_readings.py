@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from billing.documents.readings import channels_of
 from billing.intervals.quality import KNOWN, Quality
 from billing.models import Channel, RatingRun
 from billing.priced_intervals import Priced
-from billing.rating import Period, TariffSpan, Usage
+from billing.rating import Period, Usage
 from billing.rating.period import Ints
 from billing.readings import Letters
 
@@ -58,11 +57,4 @@ def priced(run: RatingRun) -> Priced:
         node_wh=found.wh.get(Channel.NODE, nothing),
         solar_wh=found.wh.get(Channel.SOLAR),
     )
-    spans = tuple(
-        TariffSpan(tariff_book.parsed(span["tariff_version"], span["sha256"]), *_days(span)) for span in run.spans
-    )
-    return Priced(usage, spans)
-
-
-def _days(span: dict[str, Any]) -> tuple[date, date]:
-    return date.fromisoformat(span["start"]), date.fromisoformat(span["end"])
+    return Priced(usage, tariff_book.spans_of(run))

@@ -61,6 +61,10 @@ IS_DESK = f"({IS_SYSTEM} OR coalesce((SELECT xfra_staff_role()) IN ('billing', '
 """SQL that says whether whoever asks does the billing desk's work. As `old` below it lets the desk lock a row that it
 may not change: SELECT ... FOR UPDATE asks the policy of UPDATE for the row as it is."""
 
+_MY_GROUPS = "SELECT h.site_group FROM homes_home h WHERE h.id IN (SELECT xfra_visible_homes())"
+IN_A_GROUP_OF_MINE = f"({SEES_EVERY_HOME} OR site_group = '' OR site_group IN ({_MY_GROUPS}))"
+"""Of what is said to a whole site group: those with a home in it, and what is said to all."""
+
 ITSELF_OR_SIGNING_IN = f"({IS_SYSTEM} OR coalesce(id = (SELECT xfra_user_id()), (SELECT xfra_user_id()) IS NULL))"
 """Of a person: signing in notes the time, and may hash the password anew, before anybody is known.
 Which columns that may be is in homes.rules."""

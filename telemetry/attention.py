@@ -1,4 +1,4 @@
-"""What needs somebody now, most urgent first. Pure: from what is known of each node to a short list.
+"""What needs somebody now: safety first, then severity, cost of waiting and age. Pure: from what is known of each node.
 
 Making room is not down: a node that yields to its home needs nobody. Nor does one of which the portal, being behind,
 has not looked at the samples (see alarms). The same trouble of several nodes at one place is one thing to do.
@@ -7,7 +7,7 @@ has not looked at the samples (see alarms). The same trouble of several nodes at
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum, StrEnum
@@ -27,6 +27,8 @@ UNHEARD_MINUTES: Final = {
 }
 """How long a node that is not heard is nobody's business: a line that went down explains it, an agent that was cut off
 catches up, and most come back by themselves."""
+UNTOLD_MINUTES: Final = 2
+"""How long a node may work before it tells of its first GPU."""
 HOT_MINUTES: Final = 30
 MANY: Final = 3
 """From so many nodes on, trouble at one place is one row."""
@@ -52,8 +54,14 @@ class Kind(StrEnum):
     LATE = "late"
     NO_READINGS = "no_readings"
     GPUS = "gpus"
+    NO_GPUS = "no_gpus"
     XID = "xid"
     HEAT = "heat"
+
+
+SAFETY: Final = frozenset({Kind.LEAK, Kind.OPEN})
+BESIDE_THE_STATE: Final = frozenset({Kind.GPUS, Kind.NO_GPUS, Kind.XID})
+"""What a node's state does not say, so that a sentence about the state has to say it too."""
 
 
 class Visit(IntEnum):
@@ -74,13 +82,12 @@ class Subject:
     feeder: str = ""
     site_group: str = ""
     visit: Visit = Visit.NONE
-    gone_at: Sequence[datetime] = ()
-    """When those of its GPUs went missing that are missing now, newest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing for somebody to do. `lost_gpus` is how many GPU-hours each hour of waiting costs.
+    """One thing for somebody to do. `lost_gpus` is how many GPUs do nothing because of it, None where that is not
+    known; of a node that is not heard it is how many those are `at_most`.
 
     `at` is when it began, or, of a sensor, when it last spoke (`is_last_word`); None where that is not known.
     """
@@ -91,8 +98,9 @@ class Item:
     sentence: str
     action: str
     at: datetime | None
-    lost_gpus: float
+    lost_gpus: int | None
     is_last_word: bool = False
+    at_most: bool = False
 
     @property
     def hostname(self) -> str:
@@ -116,8 +124,17 @@ class Row:
         return min(item.severity for item in self.items)
 
     @property
-    def lost_gpus(self) -> float:
-        return sum(item.lost_gpus for item in self.items)
+    def is_safety(self) -> bool:
+        return any(item.kind in SAFETY for item in self.items)
+
+    @property
+    def lost_gpus(self) -> int | None:
+        known = [item.lost_gpus for item in self.items if item.lost_gpus is not None]
+        return sum(known) if known else None
+
+    @property
+    def at_most(self) -> bool:
+        return any(item.at_most for item in self.items)
 
     @property
     def at(self) -> datetime | None:
@@ -148,7 +165,7 @@ _PLACES: Final = {
 
 
 def rows(items: Iterable[Item]) -> list[Row]:
-    """Sorted by severity, then by what waiting costs, then by how long it has lasted."""
+    """Sorted by safety, then severity, then what waiting costs as far as it is known, then how long it has lasted."""
     alone, found = list(items), []
     for by in ("feeder", "site_group"):
         alone, groups = _gathered(alone, by)
@@ -157,8 +174,9 @@ def rows(items: Iterable[Item]) -> list[Row]:
     return sorted(found, key=_urgency)
 
 
-def _urgency(row: Row) -> tuple[int, float, float, str]:
-    return row.severity, -row.lost_gpus, row.at.timestamp() if row.at else 0.0, row.first.hostname
+def _urgency(row: Row) -> tuple[bool, int, int, float, str]:
+    age = row.at.timestamp() if row.at else 0.0
+    return not row.is_safety, row.severity, -(row.lost_gpus or 0), age, row.first.hostname
 
 
 def _gathered(items: list[Item], by: str) -> tuple[list[Item], list[Row]]:
@@ -187,11 +205,11 @@ def _of(subject: Subject, now: datetime) -> list[Item]:
     elif status.state is State.UNKNOWN:
         items += _unheard(subject, minutes, now)
     elif status.state is not State.SERVICE and status.cause is not Cause.OUTAGE:
-        items += _gpus(subject)
+        items += [*_gpus(subject, minutes), *_xids(subject)]
     if status.state is State.SLOWER and status.cause is Cause.HEAT and minutes >= HOT_MINUTES:
         outdoor = subject.glance.outdoor_celsius
         words = f"slower by heat, {outdoor:.0f} °C outside" if outdoor is not None else "slower by heat"
-        items.append(_item(subject, Severity.MINOR, Kind.HEAT, words, "check coolant flow and filter", 2.0))
+        items.append(_item(subject, Severity.MINOR, Kind.HEAT, words, "check coolant flow and filter", None))
     return items
 
 
@@ -201,14 +219,14 @@ def _safety(subject: Subject) -> list[Item]:
     if glance.coolant_leak:
         words = ("leak sensor wet", "drain work, send a technician")
         found.append(
-            Item(Severity.CRITICAL, Kind.LEAK, subject, *words, glance.coolant_leak_at, 16.0, is_last_word=True)
+            Item(Severity.CRITICAL, Kind.LEAK, subject, *words, glance.coolant_leak_at, None, is_last_word=True)
         )
     if glance.enclosure_open and subject.visit is not Visit.THERE:
         severity, action = Severity.CRITICAL, "call the home; no visit is open"
         if subject.visit is Visit.OPEN:
             severity, action = Severity.MAJOR, "ask the technician of the open visit"
         at = glance.enclosure_open_at
-        found.append(Item(severity, Kind.OPEN, subject, "enclosure open", action, at, 16.0, is_last_word=True))
+        found.append(Item(severity, Kind.OPEN, subject, "enclosure open", action, at, None, is_last_word=True))
     return found
 
 
@@ -220,12 +238,12 @@ def _unheard(subject: Subject, minutes: float, now: datetime) -> list[Item]:
         return [_late(subject, now)]
     if cause is Cause.NO_READINGS:
         words = ("its agent delivers, but sends no reading of the node", "restart its exporters, then see their log")
-        return [_item(subject, Severity.MAJOR, Kind.NO_READINGS, *words, subject.expected_gpus)]
+        return [_item(subject, Severity.MAJOR, Kind.NO_READINGS, *words, subject.expected_gpus, at_most=True)]
     words = {
         Cause.SILENT_LINE_UP: ("nothing heard; the home's line was up at the last word", "power-cycle, then visit"),
         Cause.NEVER_HEARD: ("never heard", "check its token, line and power"),
     }.get(cause, ("nothing heard", "check line and power"))
-    return [_item(subject, Severity.MAJOR, Kind.SILENT, *words, subject.expected_gpus)]
+    return [_item(subject, Severity.MAJOR, Kind.SILENT, *words, subject.expected_gpus, at_most=True)]
 
 
 def _late(subject: Subject, now: datetime) -> Item:
@@ -233,26 +251,38 @@ def _late(subject: Subject, now: datetime) -> Item:
     heard_at = subject.glance.heard_at
     lag = f" {duration((now - heard_at).total_seconds())}" if heard_at else ""
     action = "wait if that shrinks, for it is catching up; if it does not, set the node's clock"
-    return _item(subject, Severity.MINOR, Kind.LATE, f"what it delivers is{lag} late", action, 0.0)
+    return _item(subject, Severity.MINOR, Kind.LATE, f"what it delivers is{lag} late", action, None)
 
 
-def _gpus(subject: Subject) -> list[Item]:
-    """A missing UUID is a stronger sign than any XID; an XID on a GPU that is there is worth a look."""
-    seen = subject.glance.gpus_seen
-    missing = subject.expected_gpus - seen
-    items = []
-    if seen and missing > 0:
-        words = f"{seen} of {subject.expected_gpus} GPUs"
-        # Longer ago went those whose place others have taken.
-        began = subject.gone_at[missing - 1] if missing <= len(subject.gone_at) else None
-        items.append(Item(Severity.MAJOR, Kind.GPUS, subject, words, describe(79).action, began, missing))
-    for slot, code, since in subject.glance.xids:
-        xid = describe(code)
-        words = f"GPU {slot}: XID {xid.code}, {xid.meaning}"
-        items.append(Item(Severity.MINOR, Kind.XID, subject, words, xid.action, since, 1.0))
-    return items
+def _gpus(subject: Subject, minutes: float) -> list[Item]:
+    """A missing UUID is a stronger sign than any XID. Who never told of a GPU is not known to have one that works."""
+    gpus = subject.glance.status.gpus
+    if gpus.is_unknown and minutes >= UNTOLD_MINUTES:
+        never = "it has never told of a GPU", "see whether its GPU exporter runs and its agent scrapes it"
+        return [_item(subject, Severity.MAJOR, Kind.NO_GPUS, *never, subject.expected_gpus, at_most=True)]
+    if not gpus.missing:
+        return []
+    words = f"{gpus.seen} of {gpus.expected} GPUs answer"
+    return [Item(Severity.MAJOR, Kind.GPUS, subject, words, describe(79).action, gpus.missing_since, gpus.missing)]
 
 
-def _item(subject: Subject, severity: Severity, kind: Kind, sentence: str, action: str, lost: float) -> Item:
+def _xids(subject: Subject) -> list[Item]:
+    """Each on a GPU that is there is worth a look; whether that works is not known by it."""
+    found = [(slot, describe(code), since) for slot, code, since in subject.glance.xids]
+    return [
+        Item(Severity.MINOR, Kind.XID, subject, f"GPU {slot}: XID {xid.code}, {xid.meaning}", xid.action, since, None)
+        for slot, xid, since in found
+    ]
+
+
+def _item(
+    subject: Subject,
+    severity: Severity,
+    kind: Kind,
+    sentence: str,
+    action: str,
+    lost: int | None,
+    at_most: bool = False,
+) -> Item:
     """Of something that is as old as the node's state."""
-    return Item(severity, kind, subject, sentence, action, subject.glance.status.since, lost)
+    return Item(severity, kind, subject, sentence, action, subject.glance.status.since, lost, at_most=at_most)

@@ -51,14 +51,18 @@ def heard_ms(node_ids: Ints, tables: Mapping[Kind, Table]) -> Ints:
 
 
 def gather(
-    nodes: Sequence[Served], tables: Mapping[Kind, Table], heard: Ints, at: Sequence[datetime]
+    nodes: Sequence[Served], tables: Mapping[Kind, Table], heard: Ints, at: Sequence[datetime], there: Ints
 ) -> list[Evidence]:
-    """One for each of these nodes, sorted by id, as of an instant each; the tables hold all columns of no other."""
+    """One for each of these nodes, sorted by id, as of an instant each; the tables hold all columns of no other.
+
+    Of GPUs only those count that the inventory has in their node, `there` (node << 32 | GPU, sorted).
+    """
     node_ids = np.array([node.node_id for node in nodes], np.int64)
     gpus, size = tables[Kind.GPU], len(nodes)
     place = np.searchsorted(node_ids, gpus.node_ids)
     watts, throttle = gpus.values[:, _POWER], gpus.values[:, _THROTTLE]
     alive = (gpus.at_ms[:, _POWER] >= heard[place] - int(SILENCE_SECONDS * 1000)) & (watts >= 0)
+    alive &= np.isin(gpus.keys, there)
     ever, seen, busy = (
         np.bincount(place[mask], minlength=size) for mask in (slice(None), alive, alive & (watts > _BUSY_WATTS))
     )
@@ -71,8 +75,8 @@ def gather(
             silent_seconds=at[i].timestamp() - heard_at / 1000 if heard_at else None,
             line_was_up=line_was_up[i],
             in_service=node.in_service,
-            gpus_expected=node.expected_gpus if ever[i] else 0,
-            gpus_seen=int(seen[i]),
+            gpus_expected=node.expected_gpus,
+            gpus_seen=int(seen[i]) if ever[i] else None,
             gpus_busy=int(busy[i]),
             throttle_reasons=int(reasons[i]),
             curtailed=curtailed[i],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -15,9 +17,63 @@ _ABBREVIATIONS: Final = {"ev": "EV", "ac": "AC", "hvac": "HVAC"}
 """In names of circuits, whose words stand apart by underscores."""
 
 
-def explain(latest: NodeLatest, expected_gpus: int, now: datetime) -> str:
-    """The sentence for an operator: danger first, then the state, then the evidence that supports it."""
-    return " ".join([*_danger(latest), _state(latest, expected_gpus, now)])
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A number within a sentence: where it lies in the node's live payload, how it is written, and what it is now."""
+
+    path: str
+    unit: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """Words with a place `{name}` for each of its figures, so that it stays true beside the figures of the page."""
+
+    words: str
+    figures: Mapping[str, Figure]
+
+
+_FIGURES: Final = {
+    "node_power_watts": "watts",
+    "node_power_limit_watts": "watts",
+    "battery_power_watts": "watts",
+    "battery_charge_ratio": "ratio",
+    "main_amperes": "amperes",
+    "limit_amperes": "amperes",
+    "coolant_supply_celsius": "celsius",
+    "outdoor_celsius": "celsius",
+}
+"""What a sentence may tell of a node's own values, and how each is written."""
+_BINDING_RATIO: Final = 0.9
+"""A power limit is told of when the node draws so much of it: else it is not what holds the node back."""
+
+
+def explain(latest: NodeLatest, beside: Sequence[str], now: datetime, is_well: bool) -> Sentence:
+    """The sentence for an operator: danger first, then what needs somebody beside the state, then the state and the
+    evidence that supports it. `is_well`: nothing at all needs anybody; only then anything is called normal."""
+    others = [f"{_plain(words)}." for words in beside]
+    words = " ".join([*_danger(latest), *others, _state(latest, now, is_well)])
+    figures = {
+        name: Figure(f"values.{name}", unit, value)
+        for name, unit in _FIGURES.items()
+        if (value := latest.value(name)) is not None
+    }
+    if (busy := busy_ratio(latest)) is not None:
+        figures["busy_ratio"] = Figure("busy_ratio", "ratio", busy)
+    for name, cell in latest.circuits.items():
+        figures[_place(latest, name)] = Figure(f"circuits.{name}", "watts", cell.value)
+    return Sentence(words, figures)
+
+
+def _plain(words: str) -> str:
+    """Without a place for a figure, whatever a node calls its circuits."""
+    return words.replace("{", "(").replace("}", ")")
+
+
+def _place(latest: NodeLatest, circuit: str) -> str:
+    """By its number, whatever a node calls it."""
+    return f"circuit_{sorted(latest.circuits).index(circuit)}"
 
 
 def _danger(latest: NodeLatest) -> list[str]:
@@ -25,7 +81,7 @@ def _danger(latest: NodeLatest) -> list[str]:
     return [sentence for column, sentence in words.items() if (latest.value(column) or 0) > 0]
 
 
-def _state(latest: NodeLatest, expected_gpus: int, now: datetime) -> str:
+def _state(latest: NodeLatest, now: datetime, is_well: bool) -> str:
     status = latest.status
     if status.cause is Cause.NEVER_HEARD:
         return "Never heard: no sample has arrived with this node's credential."
@@ -39,24 +95,20 @@ def _state(latest: NodeLatest, expected_gpus: int, now: datetime) -> str:
     }
     if status.cause in tellers:
         return tellers[status.cause](latest)
-    if status.cause is Cause.MISSING_GPUS:
-        return f"{len(latest.gpus)} of {expected_gpus} GPUs answer; the rest work normally{_work(latest)}."
     fixed = {
-        Cause.HOST_PAUSE: "Paused by the host.",
-        Cause.OPERATOR: "Paused by an operator.",
-        Cause.GRID_EVENT: "Making room: the utility asked for less load.",
-        Cause.VISIT: "In service: a technician is at work on it.",
+        Cause.HOST_PAUSE: "Paused by the host",
+        Cause.OPERATOR: "Paused by an operator",
+        Cause.GRID_EVENT: "Making room: the utility asked for less load",
+        Cause.VISIT: "In service: a technician is at work on it",
+        Cause.MISSING_GPUS: "The others work",
     }
-    return fixed.get(status.cause, f"Working normally{_work(latest)}.")
+    return fixed.get(status.cause, "Working normally" if is_well else "Working") + f"{_work(latest)}."
 
 
 def _work(latest: NodeLatest) -> str:
-    watts, busy = latest.value("node_power_watts"), _mean(latest, "utilization_ratio")
-    parts = []
-    if watts is not None:
-        parts.append(f"{watts / 1000:.1f} kW")
-    if busy is not None:
-        parts.append(f"{busy:.0%} busy")
+    parts = ["{node_power_watts}"] if latest.value("node_power_watts") is not None else []
+    if busy_ratio(latest) is not None:
+        parts.append("{busy_ratio} busy")
     return f": {', '.join(parts)}" if parts else ""
 
 
@@ -101,35 +153,40 @@ def _heat(latest: NodeLatest) -> str:
         if cell := gpu.cells.get("throttle_reasons"):
             bits |= int(cell.value)
     words = [word for word in throttle_words(bits) if "thermal" in word] or ["cooling limit"]
-    outdoor, supply = latest.value("outdoor_celsius"), latest.value("coolant_supply_celsius")
+    outdoor = latest.value("outdoor_celsius")
     parts = [" and ".join(words)]
-    if supply is not None:
-        parts.append(f"coolant supply {supply:.0f} °C")
+    if latest.value("coolant_supply_celsius") is not None:
+        parts.append("coolant supply {coolant_supply_celsius}")
     if outdoor is not None and outdoor >= HOT_OUTDOORS_CELSIUS:
-        parts.append(f"{outdoor:.0f} °C outdoors leaves the heat pump short")
+        parts.append("{outdoor_celsius} outdoors leaves the heat pump short")
     elif outdoor is not None:
-        parts.append(f"only {outdoor:.0f} °C outdoors, so suspect pump, flow or filter")
+        parts.append("only {outdoor_celsius} outdoors, so suspect pump, flow or filter")
     return f"Slower by heat: {', '.join(parts)}{_limited(latest)}."
 
 
 def _circuit(name: str) -> str:
-    return " ".join(_ABBREVIATIONS.get(word, word) for word in name.split("_"))
+    return _plain(" ".join(_ABBREVIATIONS.get(word, word) for word in name.split("_")))
 
 
 def _headroom(latest: NodeLatest) -> str:
-    main, limit = latest.value("main_amperes"), latest.value("limit_amperes")
     busy = sorted(((c.value, n) for n, c in latest.circuits.items() if c.value > _BUSY_CIRCUIT_WATTS), reverse=True)
     parts = []
     if busy:
-        parts.append(" and ".join(f"{_circuit(name)} {watts / 1000:.1f} kW" for watts, name in busy[:2]))
-    if main is not None and limit is not None:
-        parts.append(f"panel at {main:.0f} of {limit:.0f} A")
+        parts.append(" and ".join(f"{_circuit(name)} {{{_place(latest, name)}}}" for _, name in busy[:2]))
+    if latest.value("main_amperes") is not None and latest.value("limit_amperes") is not None:
+        parts.append("panel at {main_amperes} of {limit_amperes}")
     return f"Making room for the home: {', '.join(parts) or 'no headroom at the panel'}{_limited(latest)}."
 
 
 def _outage(latest: NodeLatest) -> str:
-    charge = latest.value("battery_charge_ratio")
-    return f"Grid outage: work drained, battery carries the home{f' at {charge:.0%}' if charge is not None else ''}."
+    """What is measured; whether the battery carries the home is not said by its flag."""
+    known = {
+        "node_power_watts": "the node draws {node_power_watts}",
+        "battery_power_watts": "power into the battery {battery_power_watts}",
+        "battery_charge_ratio": "battery at {battery_charge_ratio}",
+    }
+    parts = [words for name, words in known.items() if latest.value(name) is not None]
+    return f"Grid outage: {', '.join(parts) or 'the node has drained its work by its own word'}."
 
 
 def _power(latest: NodeLatest) -> str:
@@ -137,10 +194,13 @@ def _power(latest: NodeLatest) -> str:
 
 
 def _limited(latest: NodeLatest) -> str:
-    limit = latest.value("node_power_limit_watts")
-    return f"; limited to {limit / 1000:.1f} kW" if limit is not None else ""
+    drawn, limit = latest.value("node_power_watts"), latest.value("node_power_limit_watts")
+    if limit is None or drawn is None or drawn < _BINDING_RATIO * limit:
+        return ""
+    return "; at its limit of {node_power_limit_watts}"
 
 
-def _mean(latest: NodeLatest, column: str) -> float | None:
-    values = [cell.value for gpu in latest.gpus if (cell := gpu.cells.get(column))]
+def busy_ratio(latest: NodeLatest) -> float | None:
+    """The mean of its GPUs; `static/telemetry/js/node.js` has the same."""
+    values = [cell.value for gpu in latest.gpus if (cell := gpu.cells.get("utilization_ratio"))]
     return sum(values) / len(values) if values else None

@@ -67,20 +67,17 @@ def glances(
 ) -> dict[int, NodeGlance]:
     """See reads.glances."""
     ids = np.unique(np.array(node_ids, np.int64))
-    there = gpus_there(node_ids)
-    gpus = _only(latest.read_brief(Kind.GPU, node_ids), there)
-    seen = np.bincount(np.searchsorted(ids, there >> 32), minlength=len(ids))
+    gpus = _only(latest.read_brief(Kind.GPU, node_ids), gpus_there(node_ids))
     busy, hottest = _busy_and_hottest(ids, gpus, now)
     told = latest.read_brief(Kind.NODE, node_ids)
     own, sensed_at, xids = _own(ids, told, now), _sensed_at(told), _xids(gpus)
     glances = {}
-    columns = zip(ids.tolist(), seen.tolist(), *map(_plain, (busy, hottest, *own.T)), strict=True)
-    for node_id, gpus_seen, mean, top, watts, main, limit, outdoor, leak, opened in columns:
+    columns = zip(ids.tolist(), *map(_plain, (busy, hottest, *own.T)), strict=True)
+    for node_id, mean, top, watts, main, limit, outdoor, leak, opened in columns:
         glances[node_id] = NodeGlance(
             node_id,
             status[node_id],
             heard[node_id],
-            gpus_seen,
             mean,
             top,
             watts,

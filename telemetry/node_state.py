@@ -68,7 +68,8 @@ class Evidence:
     """What the last word said of the home's line; None where it said nothing."""
     in_service: bool
     gpus_expected: int
-    gpus_seen: int
+    gpus_seen: int | None
+    """None where it never told of a GPU: nobody knows whether one is missing."""
     gpus_busy: int
     throttle_reasons: int
     """Bitwise OR over the node's GPUs of DCGM's clock event reasons."""
@@ -122,12 +123,13 @@ def _curtailed(evidence: Evidence) -> Verdict | None:
 
 
 def _impaired(evidence: Evidence) -> Verdict | None:
-    if evidence.gpus_seen < evidence.gpus_expected and evidence.gpus_busy == 0:
+    is_short = evidence.gpus_seen is not None and evidence.gpus_seen < evidence.gpus_expected
+    if is_short and evidence.gpus_busy == 0:
         return Verdict(State.DOWN, Cause.NO_GPUS)
     if "thermal" in evidence.curtailed or evidence.throttle_reasons & HEAT_BITS:
         return Verdict(State.SLOWER, Cause.HEAT)
     if evidence.throttle_reasons & POWER_BITS:
         return Verdict(State.SLOWER, Cause.POWER_LIMIT)
-    if evidence.gpus_seen < evidence.gpus_expected:
+    if is_short:
         return Verdict(State.SLOWER, Cause.MISSING_GPUS)
     return None

@@ -20,6 +20,30 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
+class Presence:
+    """How many of a node's GPUs answered when its state was judged; `seen` is None where it never told of one."""
+
+    expected: int = 0
+    seen: int | None = None
+    gone_at: tuple[datetime, ...] = ()
+    """When those of its GPUs went that are missing now, newest first."""
+
+    @property
+    def missing(self) -> int:
+        """0 where nothing is known of them: `is_unknown` says so."""
+        return 0 if self.seen is None else max(0, self.expected - self.seen)
+
+    @property
+    def is_unknown(self) -> bool:
+        return self.seen is None and self.expected > 0
+
+    @property
+    def missing_since(self) -> datetime | None:
+        """When the first of them went that are missing now; longer ago went those whose place others have taken."""
+        return self.gone_at[self.missing - 1] if 0 < self.missing <= len(self.gone_at) else None
+
+
+@dataclass(frozen=True, slots=True)
 class NodeStatus:
     """A node's state. `since` is when this state began, `as_of` up to when what came in had been looked at then."""
 
@@ -27,6 +51,7 @@ class NodeStatus:
     cause: Cause
     since: datetime | None
     as_of: datetime | None
+    gpus: Presence = Presence()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +106,6 @@ class NodeGlance:
     node_id: int
     status: NodeStatus
     heard_at: datetime | None
-    gpus_seen: int
     utilization_ratio: float | None = None
     """Mean of the GPUs."""
     hottest_celsius: float | None = None
@@ -96,6 +120,10 @@ class NodeGlance:
     """When the sensor last said so."""
     xids: tuple[ToldXid, ...] = ()
     """In order of slot."""
+
+    @property
+    def gpus_seen(self) -> int:
+        return self.status.gpus.seen or 0
 
 
 @dataclass(frozen=True, slots=True)

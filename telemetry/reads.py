@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -32,6 +33,7 @@ from telemetry.readings import (
     NodeGlance,
     NodeLatest,
     NodeStatus,
+    Presence,
     StateSpan,
 )
 
@@ -95,18 +97,31 @@ def _statuses(ids: list[int], now: datetime) -> tuple[dict[int, NodeStatus], dic
     """A state that nobody has confirmed for SILENCE_SECONDS is not known any more: the portal itself is behind."""
     status, heard = dict.fromkeys(ids, _NEVER), dict[int, datetime | None].fromkeys(ids)
     rows = copying.fetch(
-        "SELECT node_id, state, cause, since, as_of, heard_at FROM telemetry_nodestatusrow"
+        "SELECT node_id, state, cause, since, as_of, heard_at, gpus_expected, gpus_seen FROM telemetry_nodestatusrow"
         " WHERE node_id = ANY(%s::bigint[])",
         [copying.ints(ids)],
     )
+    gone = _gone_at([row[0] for row in rows if row[7] is not None and row[7] < row[6]])
     confirmed = now - timedelta(seconds=SILENCE_SECONDS)
-    for node_id, state, cause, since, as_of, heard_at in rows:
+    for node_id, state, cause, since, as_of, heard_at, expected, seen in rows:
+        gpus = Presence(expected, seen, tuple(gone.get(node_id, ())))
         if as_of < confirmed:
-            status[node_id] = NodeStatus(State.UNKNOWN, Cause.NOT_JUDGED, as_of, as_of)
+            status[node_id] = NodeStatus(State.UNKNOWN, Cause.NOT_JUDGED, as_of, as_of, gpus)
         else:
-            status[node_id] = NodeStatus(_STATES[state], _CAUSES[cause], since, as_of)
+            status[node_id] = NodeStatus(_STATES[state], _CAUSES[cause], since, as_of, gpus)
         heard[node_id] = heard_at
     return status, heard
+
+
+def _gone_at(node_ids: list[int]) -> Mapping[int, list[datetime]]:
+    """By node, when each of its GPUs that are gone went, newest first."""
+    found: dict[int, list[datetime]] = defaultdict(list)
+    if node_ids:
+        gone = Gpu.objects.filter(node__in=node_ids, gone_at__isnull=False).order_by("-gone_at")
+        for node_id, gone_at in gone.values_list("node_id", "gone_at"):
+            if gone_at:
+                found[node_id].append(gone_at)
+    return found
 
 
 def history(

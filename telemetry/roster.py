@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -11,7 +10,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.db.models import Value
 from django.db.models.functions import Coalesce
 
-from homes.models import Gpu, Node, User, WorkOrder
+from homes.models import Node, User, WorkOrder
 from telemetry import payloads
 from telemetry.attention import Subject, Visit
 from telemetry.fleet_groups import LOOKUPS
@@ -52,8 +51,6 @@ def cells(nodes: Iterable[Listed], known: Mapping[int, NodeGlance]) -> list[Flee
 
 def subjects(nodes: Iterable[Listed], known: Mapping[int, NodeGlance]) -> list[Subject]:
     """What attention is paid to, in the same order."""
-    listed = list(nodes)
-    gone = _gone_at(node.pk for node in listed if 0 < known[node.pk].gpus_seen < node.expected_gpus)
     visited = set(WorkOrder.objects.filter(closed_at__isnull=True).values_list("node_id", flat=True))
     return [
         Subject(
@@ -63,17 +60,6 @@ def subjects(nodes: Iterable[Listed], known: Mapping[int, NodeGlance]) -> list[S
             node.feeder,
             node.site_group,
             Visit.THERE if node.in_service_since else Visit.OPEN if node.pk in visited else Visit.NONE,
-            gone.get(node.pk, ()),
         )
-        for node in listed
+        for node in nodes
     ]
-
-
-def _gone_at(node_ids: Iterable[int]) -> Mapping[int, list[datetime]]:
-    """By node, when each of its GPUs that are gone went, newest first."""
-    found: dict[int, list[datetime]] = defaultdict(list)
-    gone = Gpu.objects.filter(node__in=list(node_ids), gone_at__isnull=False).order_by("-gone_at")
-    for gpu in gone.only("node_id", "gone_at"):
-        if gpu.gone_at:
-            found[gpu.node_id].append(gpu.gone_at)
-    return found

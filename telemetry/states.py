@@ -12,11 +12,11 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from homes.models import Node
-from telemetry import latest, presence, xid_changes
+from telemetry import fleet_latest, latest, presence, xid_changes
 from telemetry.catalogue import Kind
 from telemetry.evidence import Delivery, Served, gather, gpu_sightings, heard_ms
 from telemetry.models import NodeStateSpan, NodeStatusRow
-from telemetry.node_state import SILENT, Cause, Verdict, classify
+from telemetry.node_state import SILENT, Cause, Evidence, Verdict, classify
 
 _SINCE_THE_LAST_WORD: Final = SILENT | {Cause.NO_READINGS}
 KEPT_DAYS: Final = 10 * 365
@@ -45,9 +45,9 @@ def judge(
         presence.note(*gpu_sightings(tables[Kind.GPU]))
         xid_changes.note([node.node_id for node in nodes], tables[Kind.GPU])
         heard = heard_ms(np.array([node.node_id for node in nodes], np.int64), tables)
-        evidence = gather(nodes, tables, heard, instants)
+        evidence = gather(nodes, tables, heard, instants, fleet_latest.gpus_there([node.node_id for node in nodes]))
         judged = [
-            _judge(node, classify(one), heard_at, rows.get(node.node_id), at)
+            _judge(node, one, heard_at, rows.get(node.node_id), at)
             for node, one, heard_at, at in zip(nodes, evidence, heard.tolist(), instants, strict=True)
         ]
         changed = [one for one in judged if one.since]
@@ -61,17 +61,18 @@ class _Judged:
     """`since` is when the verdict began to hold, None where it is what was said last."""
 
     node: Served
+    gpus_seen: int | None
     verdict: Verdict
     since: datetime | None
     heard_at: datetime | None
     as_of: datetime
 
     @property
-    def instants(self) -> tuple[datetime | None, ...]:
-        """As of when, when it was heard, when it delivered last, and of when the newest of that is."""
+    def found(self) -> tuple[datetime | int | None, ...]:
+        """As of when, when it was heard, when it delivered last, of when the newest of that is, and its GPUs."""
         delivery = self.node.delivery
         delivered = (delivery.came_at, delivery.newest_at) if delivery else (None, None)
-        return self.as_of, self.heard_at, *delivered
+        return self.as_of, self.heard_at, *delivered, self.node.expected_gpus, self.gpus_seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +105,13 @@ def _as_of(at: datetime, row: _Row | None, today: datetime) -> datetime:
     return max(at, min(row.as_of, today)) if row else at
 
 
-def _judge(node: Served, verdict: Verdict, heard: int, row: _Row | None, at: datetime) -> _Judged:
+def _judge(node: Served, evidence: Evidence, heard: int, row: _Row | None, at: datetime) -> _Judged:
+    verdict = classify(evidence)
     heard_at = datetime.fromtimestamp(heard / 1000, UTC) if heard else None
     is_said = row is not None and (row.state, row.cause) == (verdict.state, verdict.cause)
     spoke_at = node.delivery.came_at if verdict.cause in SILENT and node.delivery else heard_at
-    return _Judged(node, verdict, None if is_said else _began(verdict, spoke_at, row, at), heard_at, at)
+    since = None if is_said else _began(verdict, spoke_at, row, at)
+    return _Judged(node, evidence.gpus_seen, verdict, since, heard_at, at)
 
 
 def _record(changed: list[_Judged]) -> None:
@@ -120,12 +123,14 @@ def _record(changed: list[_Judged]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO telemetry_nodestatusrow AS s (node_id, state, cause, since, as_of, heard_at, delivered_at,"
-            " newest_at) SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::timestamptz[],"
-            " %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[])"
+            " newest_at, gpus_expected, gpus_seen) SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[],"
+            " %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::int[],"
+            " %s::int[])"
             " ON CONFLICT (node_id) DO UPDATE SET state = EXCLUDED.state, cause = EXCLUDED.cause,"
             " since = EXCLUDED.since, as_of = EXCLUDED.as_of, heard_at = EXCLUDED.heard_at,"
-            " delivered_at = EXCLUDED.delivered_at, newest_at = EXCLUDED.newest_at",
-            [ids, states, causes, since, *_instants(changed)],
+            " delivered_at = EXCLUDED.delivered_at, newest_at = EXCLUDED.newest_at,"
+            " gpus_expected = EXCLUDED.gpus_expected, gpus_seen = EXCLUDED.gpus_seen",
+            [ids, states, causes, since, *_found(changed)],
         )
         cursor.execute(
             "DELETE FROM telemetry_nodestatespan s USING unnest(%s::bigint[], %s::timestamptz[]) AS new(n, since)"
@@ -152,16 +157,18 @@ def _confirm(judged: list[_Judged]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE telemetry_nodestatusrow s SET as_of = new.as_of, heard_at = new.heard_at,"
-            " delivered_at = new.delivered_at, newest_at = new.newest_at FROM unnest(%s::int[], %s::timestamptz[],"
-            " %s::timestamptz[], %s::timestamptz[], %s::timestamptz[])"
-            " AS new(node_id, as_of, heard_at, delivered_at, newest_at) WHERE s.node_id = new.node_id",
-            [[one.node.node_id for one in judged], *_instants(judged)],
+            " delivered_at = new.delivered_at, newest_at = new.newest_at, gpus_expected = new.gpus_expected,"
+            " gpus_seen = new.gpus_seen FROM unnest(%s::int[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[],"
+            " %s::timestamptz[], %s::int[], %s::int[])"
+            " AS new(node_id, as_of, heard_at, delivered_at, newest_at, gpus_expected, gpus_seen)"
+            " WHERE s.node_id = new.node_id",
+            [[one.node.node_id for one in judged], *_found(judged)],
         )
 
 
-def _instants(judged: list[_Judged]) -> list[list[datetime | None]]:
-    """Their `instants`, side by side."""
-    return [list(column) for column in zip(*(one.instants for one in judged), strict=True)]
+def _found(judged: list[_Judged]) -> list[list[datetime | int | None]]:
+    """What was `found` of each, side by side."""
+    return [list(column) for column in zip(*(one.found for one in judged), strict=True)]
 
 
 def _began(verdict: Verdict, spoke_at: datetime | None, row: _Row | None, at: datetime) -> datetime:

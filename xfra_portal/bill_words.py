@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
-from billing.priced_intervals import ENERGY, hours_of
-from billing.rating import Component, TariffSpan
+from billing.priced_intervals import hours_of
+from billing.rating import Component
 from billing.settlement import ELECTRICITY
 from billing.tariffs import Tariff
 from billing.tariffs.document import Schedule, TierBasis
-from billing.waterfall import Bill, Cause, Figure, Line, Step
+from billing.waterfall import Bill, Cause, Figure, Step
 from xfra_portal import formats
 
 FIGURES: Final = {Figure.YOU_PAY: "You pay", Figure.WE_PAY: "We pay", Figure.SAVED: "You save"}
@@ -53,35 +53,8 @@ def short_day(on: date) -> str:
     return f"{on.day} {on:%b}"
 
 
-def line_words(line: Line, label: str, spans: Sequence[TariffSpan], span: int | None) -> str:
-    """What a line is for, as the household knows it: the hours for a time-of-use period, and which price step."""
-    if line.section != ELECTRICITY or span is None or line.tou_period is None:
-        return label
-    tariff, months = spans[span].tariff, months_of(spans[span].start, spans[span].end)
-    if line.component in ENERGY and len(tariff.energy) > 1:
-        name = "Sold" if line.component == Component.EXPORT else "Energy"
-        hours = band_words(tariff.schedule, line.tou_period, months)
-        return f"{name}, {hours}{_step_words(tariff, line)}"
-    if line.component in ENERGY:
-        return f"{label.split(',')[0]}{_step_words(tariff, line)}"
-    if line.component == Component.DEMAND_TOU and tariff.demand is not None and tariff.demand.tou_schedule is not None:
-        return f"Highest demand, {band_words(tariff.demand.tou_schedule, line.tou_period, months)}"
-    return label
-
-
 def band_words(schedule: Schedule, tou_period: int, months: Sequence[int]) -> str:
     return "; ".join(hours_of(schedule, tou_period, months)) or f"period {tou_period + 1}"
-
-
-def _step_words(tariff: Tariff, line: Line) -> str:
-    tiers = tariff.energy[line.tou_period or 0].tiers
-    return f", step {(line.tier or 0) + 1} of {len(tiers)}" if len(tiers) > 1 else ""
-
-
-def months_of(start: date, end: date) -> list[int]:
-    """Calendar months, 1 to 12, that local days [start, end) touch."""
-    days = (start + timedelta(days=number) for number in range((end - start).days))
-    return list(dict.fromkeys(on.month for on in days))
 
 
 def basis_words(tariff: Tariff, tou_period: int) -> str:

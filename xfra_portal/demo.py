@@ -13,7 +13,7 @@ from django.db import transaction
 
 from billing import demo as billing_demo
 from billing import demo_past
-from homes.models import Home, HomeAddress, Membership, Node, OperatorRole, User, WorkOrder
+from homes.models import Home, HomeAddress, Membership, Node, OperatorContact, OperatorRole, User, WorkOrder
 from homes.models.equipment import GPUS_PER_NODE
 from homes.provisioning import Plan, provision, register_gpus
 from telemetry.backfill import Backfill
@@ -40,6 +40,21 @@ _STAFF: Final = (
     ("technician@example.com", "Tom Simulated", OperatorRole.Role.TECHNICIAN),
     ("billing@example.com", "Bela Simulated", OperatorRole.Role.BILLING),
     ("admin@example.com", "Ada Simulated", OperatorRole.Role.ADMIN),
+)
+_CONTACTS: Final = (
+    {
+        "site_group": "",
+        "name": "XFRA operations (simulated)",
+        "phone": "(555) 555-0142",
+        "hours": "day and night",
+        "emergency_words": "Simulated: a real operator's safety file says here what the coolant is.",
+    },
+    {
+        "site_group": "Mesa A",
+        "name": "XFRA operations, Mesa (simulated)",
+        "phone": "(555) 555-0167",
+        "hours": "day and night",
+    },
 )
 _GROUPS: Final = {
     "las_vegas": ("Henderson A", "Henderson B", "Summerlin"),
@@ -88,6 +103,7 @@ def seed_people_and_homes(count: int, seed: int) -> Seeded:
         seeded.nodes.append(node)
         seeded.tokens.append(token)
     _people(seeded)
+    OperatorContact.objects.bulk_create(OperatorContact(**contact) for contact in _CONTACTS)
     return seeded
 
 

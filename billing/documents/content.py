@@ -12,9 +12,9 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from billing import corrections, year_end
+from billing import corrections, tariff_book, year_end
 from billing.documents import sentences
-from billing.documents.hours import energy_hours
+from billing.line_names import LineName, name_lines
 from billing.models import Section, Statement
 from billing.statement_content import load, statement_document
 from homes.models import Home, Membership
@@ -29,7 +29,9 @@ class Line:
 
     section: str
     component: str
-    label: str
+    name: str
+    hours: tuple[str, ...]
+    """When a time-of-use line applies, in words."""
     clause: str
     span: int | None
     quantity_with: Decimal | None
@@ -74,8 +76,6 @@ class TariffSpan:
     sha256: str
     start: date
     end: date
-    hours: tuple[str, ...]
-    """When its time-of-use periods are, in words; empty where it has only one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +156,10 @@ class StatementContent:
     energy: Energy
     tariffs: tuple[TariffSpan, ...]
     quality: Quality
+    node_cost: str
+    """What the node cost and how much of it the host paid, in a sentence."""
     outcome: str
-    """What is owed, in a sentence."""
+    """What is owed, by when and how, in a sentence."""
     explanation: tuple[str, ...]
     """How it was computed, in sentences."""
     agreement: Clauses | None
@@ -196,11 +198,12 @@ def content_of(statement: Statement) -> StatementContent:
         start=found.period.start,
         end=found.period.end,
         **figures,
-        lines=_lines(document),
+        lines=_lines(document, name_lines(list(found.lines.all()), tariff_book.spans_of(found.run))),
         energy=Energy(run["site_import_wh"], run["site_export_wh"], run["node_wh"]),
         tariffs=_tariffs(document),
         quality=quality,
-        outcome=sentences.outcome(figures["total_cents"]),
+        node_cost=sentences.node_cost(found.node_cents, found.saved_cents),
+        outcome=sentences.outcome(found.total_cents, due_of(found)),
         explanation=tuple(sentences.explanation(figures, terms, quality.estimated, quality.intervals)),
         agreement=_clauses(terms) if terms else None,
         revision=_revision(found),
@@ -209,9 +212,16 @@ def content_of(statement: Statement) -> StatementContent:
     )
 
 
-def _lines(document: Mapping[str, Any]) -> tuple[Line, ...]:
+def due_of(statement: Statement) -> sentences.Due:
+    return sentences.Due(statement.due_on, statement.due_days, statement.how_paid)
+
+
+def _lines(document: Mapping[str, Any], names: Sequence[LineName]) -> tuple[Line, ...]:
     shares = {_key(segment, "period"): (segment["days"], segment["of_days"]) for segment in document["segments"]}
-    return tuple(_line(line, shares.get(_key(line, "tou_period"), (1, 1))) for line in document["lines"])
+    return tuple(
+        _line(line, name, shares.get(_key(line, "tou_period"), (1, 1)))
+        for line, name in zip(document["lines"], names, strict=True)
+    )
 
 
 def _key(part: Mapping[str, Any], period: str) -> tuple[object, ...]:
@@ -219,11 +229,11 @@ def _key(part: Mapping[str, Any], period: str) -> tuple[object, ...]:
     return tuple(part[name] for name in ("span", "component", period, "tier", "label", "unit", "rate"))
 
 
-def _line(line: Mapping[str, Any], share: tuple[int, int]) -> Line:
+def _line(line: Mapping[str, Any], name: LineName, share: tuple[int, int]) -> Line:
     given: dict[str, Any] = {name: line[name] for name in Line.__slots__ if name in line}
-    for name in ("quantity_with", "quantity_without", "rate"):
-        given[name] = None if given[name] is None else Decimal(given[name])
-    return Line(**given, days=share[0], of_days=share[1])
+    for exact in ("quantity_with", "quantity_without", "rate"):
+        given[exact] = None if given[exact] is None else Decimal(given[exact])
+    return Line(**given, name=name.name, hours=name.hours, days=share[0], of_days=share[1])
 
 
 def _tariffs(document: Mapping[str, Any]) -> tuple[TariffSpan, ...]:
@@ -241,7 +251,6 @@ def _tariffs(document: Mapping[str, Any]) -> tuple[TariffSpan, ...]:
                 span["sha256"],
                 start,
                 end,
-                energy_hours(tariff["document"], start, end),
             )
         )
     return tuple(found)
@@ -264,9 +273,9 @@ def _revision(statement: Statement) -> Revision | None:
     lines = []
     for change in corrections.changes(statement):
         if change.section == Section.SETTLEMENT:
-            lines.append(Change(change.label, change.was_amount, change.now_amount))
+            lines.append(Change(change.name, change.was_amount, change.now_amount))
         else:
-            lines.append(Change(change.label, change.was_with, change.now_with))
+            lines.append(Change(change.name, change.was_with, change.now_with))
     total = Change("What you owe us", before.total_cents, statement.total_cents)
     if max(total.was, total.now) <= 0:
         total = Change("What we owe you", -total.was, -total.now)

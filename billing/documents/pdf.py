@@ -87,6 +87,7 @@ def _statement(content: StatementContent) -> dict[str, Any]:
             ["We pay", _money(content.we_pay_cents), "for electricity, internet and the node"],
             _saved(content.saved_cents),
         ],
+        "node_cost": content.node_cost,
         "outcome": content.outcome,
         "revision": _revision(content),
         "paid": _paid(content),
@@ -132,7 +133,7 @@ def _paid(content: StatementContent) -> dict[str, Any]:
     return {
         "rows": [
             ["Utility's bill", *map(_money_or_none, electricity)],
-            *([line.label, *map(_money_or_none, _cash(line))] for line in others),
+            *([line.name, *map(_money_or_none, _cash(line))] for line in others),
         ],
         "total": ["Together", *map(_money, (content.you_pay_cents, content.we_pay_cents, content.in_kind_cents))],
         "note": "Below zero is money received from the other. In kind is what you got without money changing hands.",
@@ -163,7 +164,7 @@ def _bill(content: StatementContent) -> dict[str, Any]:
 
 def _bill_row(line: Line) -> list[str]:
     return [
-        line.label,
+        line.name,
         _quantity(line),
         _rate(line),
         *map(_money, (line.with_cents, line.without_cents, line.node_cents)),
@@ -172,7 +173,7 @@ def _bill_row(line: Line) -> list[str]:
 
 def _bill_note(content: StatementContent) -> str:
     """What in the lines is not plain by itself."""
-    said = list(dict.fromkeys(hours for tariff in content.tariffs for hours in tariff.hours))
+    said = list(dict.fromkeys(f"{line.name}: {'; '.join(line.hours)}." for line in content.lines if line.hours))
     divided = next((line for line in content.lines if line.days != line.of_days), None)
     if divided is not None:
         share = f"{divided.days}/{divided.of_days}"

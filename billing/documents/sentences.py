@@ -3,21 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
-from billing.agreements import money
+from billing.agreements import how_paid_words, money
 from billing.money import half_away
 from billing.settlement import CREDIT_PER_KWH, FLAT_HOST_FEE, OPERATOR
 
 
-def outcome(total_cents: int) -> str:
+@dataclass(frozen=True, slots=True)
+class Due:
+    """When and how the host pays. `on` is None for a statement that is not issued yet, and then it is `days` after."""
+
+    on: date | None
+    days: int
+    how_paid: str
+
+
+def node_cost(node_cents: int, saved_cents: int, *, is_over: bool = True) -> str:
+    """What the node added to the utility's bill and how much of that was the host's: whatever the host pays more than
+    the same home without node and operator (`saved_cents` below zero). `is_over` is False for a month that goes on."""
+    if node_cents <= 0:
+        less = f"lowered the bill by {money(-node_cents)}" if node_cents else "cost nothing"
+        return f"The node {less}." if is_over else f"The node has {less} so far."
+    said = f"The node cost {money(node_cents)}." if is_over else f"The node has cost {money(node_cents)} so far."
+    pays = "paid" if is_over else "pay"
+    if saved_cents >= 0:
+        return f"{said} You {pays} none of it."
+    return f"{said} You {pays} {money(-saved_cents)} more than the same home would have paid without us."
+
+
+def outcome(total_cents: int, due: Due) -> str:
+    """What is owed by whom, by when and how."""
     if total_cents > 0:
-        return f"You owe us {money(total_cents)} for this period."
+        when = f"by {day(due.on)}" if due.on else f"{due.days} days after this is issued"
+        return f"You owe us {money(total_cents)} {when}. {how_paid_words(due.how_paid)}"
     if total_cents < 0:
-        return f"We owe you {money(-total_cents)} for this period."
-    return "Nobody owes anything for this period."
+        return f"We owe you {money(-total_cents)}. It goes out with the next payout."
+    return "Neither of us owes the other anything for this period."
 
 
 def explanation(

@@ -26,7 +26,8 @@ class Agreement(models.Model):
 
     Concluded, nothing of it but the end of its span may change, and never into days that are billed
     (rules.agreements). `fixed_monthly` is a list of {"label", "cents", "to": "host" | "operator"}; `internet_cents`
-    is what the line costs a month, whoever pays it.
+    is what the line costs a month, whoever pays it. What a statement says that the host owes is due `due_days` after
+    its issue, and `how_paid` is a sentence to the host on how.
     """
 
     home = models.ForeignKey(Home, on_delete=models.PROTECT, related_name="agreements")
@@ -39,6 +40,8 @@ class Agreement(models.Model):
     credit_per_kwh = models.DecimalField(max_digits=9, decimal_places=6, null=True, blank=True)
     internet_cents = models.PositiveIntegerField(default=0)
     fixed_monthly = models.JSONField(default=list, blank=True)
+    due_days = models.PositiveSmallIntegerField()
+    how_paid = models.CharField(max_length=200, blank=True)
     concluded_at = models.DateTimeField(auto_now_add=True)
     concluded_by = models.ForeignKey(Party, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
 
@@ -53,6 +56,7 @@ class Agreement(models.Model):
             models.CheckConstraint(
                 condition=Q(span__isempty=True) | Q(span__startswith__isnull=False), name="agreement_begins"
             ),
+            models.CheckConstraint(condition=Q(due_days__range=(1, 120)), name="agreement_leaves_time_to_pay"),
             models.CheckConstraint(
                 condition=Q(utility_payer__in=Payer.values, internet_payer__in=Payer.values),
                 name="agreement_payers_known",

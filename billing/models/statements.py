@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 from zoneinfo import ZoneInfo
 
@@ -35,7 +35,8 @@ class Statement(models.Model):
 
     All cents. `total_cents` is what the host owes the operator for this period, below zero what the operator owes the
     host. The bills are the utility's with and without the node; `you_pay` + `we_pay` = bill with node + internet. The
-    number is given by the database when it is issued, without gaps (rules.statements).
+    number is given by the database when it is issued, without gaps (rules.statements). When and how the host pays
+    stands here too, because members of a household read the statement and not the agreement.
     """
 
     class State(models.TextChoices):
@@ -50,6 +51,8 @@ class Statement(models.Model):
     number = models.PositiveBigIntegerField(null=True, blank=True, unique=True)
     revises = models.OneToOneField("self", on_delete=models.PROTECT, null=True, blank=True, related_name="revision")
     why = models.CharField(max_length=300, blank=True)
+    due_days = models.PositiveSmallIntegerField()
+    how_paid = models.CharField(max_length=200, blank=True)
     total_cents = models.BigIntegerField()
     bill_with_cents = models.BigIntegerField()
     bill_without_cents = models.BigIntegerField()
@@ -104,6 +107,12 @@ class Statement(models.Model):
     def issued_on(self) -> date | None:
         """The day of issue where the home is, which every page and paper names."""
         return self.issued_at.astimezone(ZoneInfo(self.period.zone)).date() if self.issued_at else None
+
+    @property
+    def due_on(self) -> date | None:
+        """The last day on which the host pays in time; None where nothing is owed, or not yet."""
+        issued_on = self.issued_on
+        return issued_on + timedelta(days=self.due_days) if issued_on and self.total_cents > 0 else None
 
 
 class Section(models.TextChoices):

@@ -2,6 +2,7 @@
 
 from billing.tariffs.canonical import canonical, sha256
 from billing.tariffs.checks import check, parse
+from billing.tariffs.dates import end_of, start_of
 from billing.tariffs.document import Component, Rounding, Tariff
 from billing.tariffs.fields import Problem, UnsupportedTariff
 from billing.tariffs.seeds import seed_document, seed_names
@@ -14,8 +15,10 @@ __all__ = [
     "UnsupportedTariff",
     "canonical",
     "check",
+    "end_of",
     "parse",
     "seed_document",
     "seed_names",
     "sha256",
+    "start_of",
 ]

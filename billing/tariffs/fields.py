@@ -7,12 +7,25 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
-_MOST_DECIMALS = 12
-_LARGEST = Decimal(10) ** 12
+MOST_PROBLEMS: Final = 200
+"""Of one document; who has mended these sees the next ones."""
+MOST_RECORDS: Final = 100
+"""Of one list: holidays, riders, taxes or credits."""
+_MOST_DECIMALS: Final = 12
+_LARGEST: Final = Decimal(10) ** 12
+_SHORT_DECIMALS: Final = 9
+_SHOWN: Final = 60
+
+
+def shown(value: object) -> str:
+    """A foreign value in a sentence, however long it is."""
+    if isinstance(value, list | Mapping):
+        return "a list" if isinstance(value, list) else "an object"
+    return repr(value[:_SHOWN]) if isinstance(value, str) else repr(value)[:_SHOWN]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +45,15 @@ class UnsupportedTariff(ValueError):
         super().__init__("; ".join(f"{problem.field}: {problem.message}" for problem in self.problems))
 
 
+def _meant(number: Decimal) -> str:
+    """Many decimals are mostly the noise of binary fractions about a short number."""
+    rounded = number.quantize(Decimal(1).scaleb(-_MOST_DECIMALS)).normalize()
+    exponent = rounded.as_tuple().exponent
+    if isinstance(exponent, int) and -exponent <= _SHORT_DECIMALS:
+        return f"Write {rounded:f}, which was probably meant, or the number on the utility's sheet."
+    return "Write the number as the utility's sheet does."
+
+
 @dataclass
 class Fields:
     """A document and the problems found in it. Every method gives a usable value even where it adds a problem."""
@@ -40,7 +62,8 @@ class Fields:
     problems: list[Problem] = field(default_factory=list)
 
     def refuse(self, name: str, message: str, remedy: str) -> None:
-        self.problems.append(Problem(name, message, remedy))
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append(Problem(name[:120], message, remedy))
 
     def has(self, name: str) -> bool:
         return self.document.get(name) is not None
@@ -54,11 +77,11 @@ class Fields:
             if not number.is_finite() or abs(number) >= _LARGEST:
                 raise InvalidOperation
         except InvalidOperation:
-            self.refuse(name, f"{value!r} is not a number", "Write a plain number, without quotes or a unit.")
+            self.refuse(name, f"{shown(value)} is not a number", "Write a plain number, without quotes or a unit.")
             return Decimal(0)
         exponent = number.as_tuple().exponent
         if isinstance(exponent, int) and -exponent > _MOST_DECIMALS:
-            self.refuse(name, "more than 12 decimals", "Write the number as the utility's sheet does.")
+            self.refuse(name, "more than 12 decimals", _meant(number))
             return Decimal(0)
         if least is not None and number < least:
             self.refuse(name, f"{number} is less than {least}", f"Write a number of at least {least}.")
@@ -69,7 +92,7 @@ class Fields:
             return kind(value)  # type: ignore[arg-type]
         except ValueError:
             known = ", ".join(str(member) for member in kind)
-            self.refuse(name, f"{value!r} is not one of: {known}", f"Choose one of: {known}.")
+            self.refuse(name, f"{shown(value)} is not one of: {known}", f"Choose one of: {known}.")
             return default
 
     def text(self, name: str) -> str:
@@ -83,7 +106,7 @@ class Fields:
         try:
             return date.fromisoformat(str(value))
         except ValueError:
-            self.refuse(name, f"{value!r} is not a date", "Write dates as 2026-07-04.")
+            self.refuse(name, f"{shown(value)} is not a date", "Write dates as 2026-07-04.")
             return date(1970, 1, 1)
 
     def records(self, name: str) -> list[Mapping[str, Any]]:
@@ -93,6 +116,18 @@ class Fields:
             return []
         if not isinstance(value, list) or not all(isinstance(entry, Mapping) for entry in value):
             self.refuse(name, "not a list of objects", f'Write {name} as [{{"name": ...}}, ...].')
+            return []
+        if len(value) > MOST_RECORDS:
+            self.refuse(name, f"{len(value)} entries", f"At most {MOST_RECORDS} are rated.")
+            return []
+        return value
+
+    def values(self, name: str, value: object) -> list[Any]:
+        """A list of anything; absent is empty."""
+        if value is None:
+            return []
+        if not isinstance(value, list) or len(value) > MOST_RECORDS:
+            self.refuse(name, f"not a list of at most {MOST_RECORDS}", "Write a list, as [...].")
             return []
         return value
 

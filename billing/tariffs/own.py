@@ -31,7 +31,7 @@ from billing.tariffs.document import (
     Prorations,
     Surplus,
 )
-from billing.tariffs.fields import Fields
+from billing.tariffs.fields import Fields, shown
 from billing.tariffs.holidays import OBSERVED, RULES
 from billing.tariffs.urdb import DG_RULES
 
@@ -61,7 +61,7 @@ def export(fields: Fields) -> Export:
         if fields.has("export_netting"):
             netting = fields.choice("export_netting", fields.document["export_netting"], Netting, netting)
         if dgrules is not None and DG_RULES.get(str(dgrules)) != (rule, netting):
-            fields.refuse("export_rule", f"contradicts dgrules {dgrules!r}", "Keep one of the two.")
+            fields.refuse("export_rule", f"contradicts dgrules {shown(dgrules)}", "Keep one of the two.")
     elif dgrules is None:
         fields.refuse(
             "dgrules",
@@ -69,7 +69,7 @@ def export(fields: Fields) -> Export:
             'State dgrules, or export_rule: "none" where exported energy earns nothing.',
         )
     elif str(dgrules) not in DG_RULES:
-        fields.refuse("dgrules", f"{dgrules!r} is unknown", f"Choose one of: {', '.join(DG_RULES)}.")
+        fields.refuse("dgrules", f"{shown(dgrules)} is unknown", f"Choose one of: {', '.join(DG_RULES)}.")
     else:
         rule, netting = DG_RULES[str(dgrules)]
     return Export(rule, netting, _surplus(fields, rule))
@@ -111,18 +111,23 @@ def holidays(fields: Fields, *, weekends_differ: bool) -> Holidays:
 def _holidays(fields: Fields, stated: Mapping[str, Any]) -> Holidays:
     for key in sorted(set(stated) - {"treated_as", "days", "observed", "dates"}):
         fields.refuse(f"holidays.{key}", "unknown", "Use treated_as, days, observed and dates.")
-    rules = [str(name) for name in stated.get("days") or []]
+    rules = [str(name) for name in fields.values("holidays.days", stated.get("days"))]
     for index, name in enumerate(rules):
         if name not in RULES:
-            fields.refuse(f"holidays.days[{index}]", f"{name!r} is unknown", f"Choose of: {', '.join(RULES)}.")
-    observed = stated.get("observed")
+            fields.refuse(f"holidays.days[{index}]", f"{shown(name)} is unknown", f"Choose of: {', '.join(RULES)}.")
+    observed = str(stated.get("observed"))
     if rules and observed not in OBSERVED:
         meanings = "; ".join(f"{name}: {meaning}" for name, meaning in OBSERVED.items())
-        fields.refuse("holidays.observed", f"{observed!r}", f"Say how holidays on weekends are kept. {meanings}.")
-    dates = frozenset(fields.day(f"holidays.dates[{i}]", day) for i, day in enumerate(stated.get("dates") or []))
+        fields.refuse(
+            "holidays.observed", shown(stated.get("observed")), f"Say how holidays on weekends are kept. {meanings}."
+        )
+    listed = fields.values("holidays.dates", stated.get("dates"))
+    dates = frozenset(fields.day(f"holidays.dates[{i}]", day) for i, day in enumerate(listed))
     if stated["treated_as"] == "weekday":
         return Holidays()
-    return Holidays(tuple(name for name in rules if name in RULES), str(observed or "actual"), dates)
+    return Holidays(
+        tuple(name for name in rules if name in RULES), observed if observed in OBSERVED else "actual", dates
+    )
 
 
 def prorations(fields: Fields, needed: Mapping[str, bool]) -> Prorations:

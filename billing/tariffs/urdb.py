@@ -21,7 +21,7 @@ from billing.tariffs.document import (
     Tier,
     TierUnit,
 )
-from billing.tariffs.fields import Fields
+from billing.tariffs.fields import Fields, shown
 
 ZERO: Final = Decimal(0)
 MOST_PERIODS: Final = 36
@@ -70,7 +70,7 @@ def _hours(fields: Fields, name: str, period_count: int) -> tuple[tuple[int, ...
 def _period_number(fields: Fields, name: str, value: object, period_count: int) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < period_count:
         return value
-    fields.refuse(name, f"there is no period {value!r}", f"Name a period from 0 to {period_count - 1}.")
+    fields.refuse(name, f"there is no period {shown(value)}", f"Name a period from 0 to {period_count - 1}.")
     return 0
 
 
@@ -173,12 +173,16 @@ def demand(fields: Fields) -> Demand | None:
 def _refuse_unknown_demand(fields: Fields) -> None:
     for name in ("flatdemandunit", "demandrateunit", "demandunits"):
         if fields.has(name) and fields.document[name] != "kW":
-            fields.refuse(name, f"{fields.document[name]!r} is not measured by this meter", "Only kW is supported.")
+            fields.refuse(
+                name, f"{shown(fields.document[name])} is not measured by this meter", "Only kW is supported."
+            )
     for name in ("flatdemandstructure", "demandratestructure"):
         for p, period in enumerate(_structure(fields, name)):
             for t, tier in enumerate(period):
                 if tier.get("unit", "kW") != "kW":
-                    fields.refuse(f"{name}[{p}][{t}].unit", f"{tier['unit']!r} is unknown", "Only kW is supported.")
+                    fields.refuse(
+                        f"{name}[{p}][{t}].unit", f"{shown(tier['unit'])} is unknown", "Only kW is supported."
+                    )
     for name in ("coincidentratestructure", "coincidentrateschedule"):
         if fields.has(name):
             fields.refuse(
@@ -194,12 +198,12 @@ def demand_interval(fields: Fields) -> tuple[int, bool]:
     """The minutes that a demand is averaged over, and whether such intervals slide by quarter-hours."""
     minutes = fields.document.get("demandwindow")
     if minutes not in (15, 30, 60):
-        fields.refuse("demandwindow", f"{minutes!r} minutes", "State 15, 30 or 60: the interval of a demand.")
+        fields.refuse("demandwindow", f"{shown(minutes)} minutes", "State 15, 30 or 60: the interval of a demand.")
         minutes = 15
     window = fields.document.get("demand_window")
     if window not in ("fixed", "sliding") and not (window is None and minutes == 15):
         fields.refuse(
-            "demand_window", f"{window!r}", 'State "fixed" (intervals follow each other) or "sliding" (by 15 minutes).'
+            "demand_window", shown(window), 'State "fixed" (intervals follow each other) or "sliding" (by 15 minutes).'
         )
     return int(minutes), window == "sliding"
 
@@ -229,7 +233,7 @@ def _looked_back_upon(fields: Fields) -> tuple[int, tuple[bool, ...]]:
     row = fields.by_month("lookbackmonths") if fields.has("lookbackmonths") else None
     months = tuple(bool(value) for value in row or [False] * 12)
     if not isinstance(months_back, int) or not 0 <= months_back <= MONTHS_BACK_AT_MOST:
-        fields.refuse("lookbackrange", f"{months_back!r} months", f"Write 1 to {MONTHS_BACK_AT_MOST} months.")
+        fields.refuse("lookbackrange", f"{shown(months_back)} months", f"Write 1 to {MONTHS_BACK_AT_MOST} months.")
         return 0, months
     if bool(months_back) == any(months):
         fields.refuse(

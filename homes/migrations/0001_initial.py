@@ -2,6 +2,7 @@
 
 import django.db.models.deletion
 import django.db.models.functions.text
+import homes.models.contacts
 import homes.models.places
 import uuid
 from django.conf import settings
@@ -172,6 +173,20 @@ class Migration(migrations.Migration):
             options={
                 'ordering': ['-at', '-id'],
                 'indexes': [models.Index(fields=['node', '-at'], name='homes_inven_node_id_bb913f_idx')],
+            },
+        ),
+        migrations.CreateModel(
+            name='OperatorContact',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('site_group', models.CharField(blank=True, max_length=60, unique=True)),
+                ('name', models.CharField(max_length=80)),
+                ('phone', models.CharField(max_length=30, validators=[homes.models.contacts.PHONE])),
+                ('hours', models.CharField(max_length=80)),
+                ('emergency_words', models.CharField(blank=True, max_length=300)),
+            ],
+            options={
+                'ordering': ['site_group'],
             },
         ),
         migrations.CreateModel(

@@ -15,6 +15,7 @@ class Migration(migrations.Migration):
         row_security.guard("homes_homeaddress", allowed="xfra_addressed_homes"),
         row_security.guard("homes_membership"),
         row_security.guard("homes_battery"),
+        row_security.guard_rows("homes_operatorcontact", row_security.IN_A_GROUP_OF_MINE),
         row_security.guard("homes_internetline"),
         row_security.guard("homes_node"),
         row_security.guard("homes_gpu", column="node_id", allowed="xfra_visible_nodes"),

@@ -1,3 +1,4 @@
+from homes.models.contacts import OperatorContact
 from homes.models.credentials import NodeCredential
 from homes.models.equipment import Battery, Gpu, InternetLine, InventoryEvent, Node, WorkOrder
 from homes.models.people import OperatorRole, Party, User
@@ -13,6 +14,7 @@ __all__ = [
     "Membership",
     "Node",
     "NodeCredential",
+    "OperatorContact",
     "OperatorRole",
     "Party",
     "User",

@@ -25,6 +25,8 @@ class Migration(migrations.Migration):
                 ('heard_at', models.DateTimeField(null=True)),
                 ('delivered_at', models.DateTimeField(null=True)),
                 ('newest_at', models.DateTimeField(null=True)),
+                ('gpus_expected', models.PositiveSmallIntegerField(default=0)),
+                ('gpus_seen', models.PositiveSmallIntegerField(null=True)),
             ],
         ),
         migrations.CreateModel(

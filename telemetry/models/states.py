@@ -22,6 +22,10 @@ class NodeStatusRow(models.Model):
     """When anything last came from it, by the portal's clock."""
     newest_at = models.DateTimeField(null=True)
     """Of when the newest sample is of what last came from it, of whatever family, by its own clock."""
+    gpus_expected = models.PositiveSmallIntegerField(default=0)
+    gpus_seen = models.PositiveSmallIntegerField(null=True)
+    """How many of its GPUs answered when it was judged: state, sentence and needs are of this count. Null: it never
+    told of one."""
 
     def __str__(self) -> str:
         return f"{self.node_id}: {self.state}"

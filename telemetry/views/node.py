@@ -21,6 +21,7 @@ from telemetry.charts_policy import draws_charts
 from telemetry.node_state import SILENCE_SECONDS
 from telemetry.payloads import node_payload
 from telemetry.readings import GpuLatest, NodeLatest
+from telemetry.standing import stand
 from telemetry.views.staff import staff_only
 from telemetry.xid import CODES, describe, throttle_words
 
@@ -56,15 +57,17 @@ def node_page(request: HttpRequest, hostname: str) -> HttpResponse:
     visible = Node.objects.visible_to(request.user).select_related("home", "home__internet_line")
     node = get_object_or_404(visible, hostname=hostname)
     latest, now = reads.latest([node.pk])[node.pk], timezone.now()
+    standing = stand(node.hostname, node.expected_gpus, latest, now, node.in_service_since is not None)
     context = {
         "shell": "operator",
         "node": node,
         "home": node.home,
         "latest": latest,
         "live": node_payload(latest),
-        "sentence": explanation.explain(latest, node.expected_gpus, now),
+        "sentence": standing.sentence,
+        "busy_ratio": explanation.busy_ratio(latest),
         "is_silent": _is_old(latest.heard_at, now),
-        "tiles": _tiles(node, latest, now),
+        "tiles": tiles_of(node.expected_gpus, latest, now),
         "spans": list(reversed(reads.state_spans(node.pk, now - timedelta(days=7), now)))[:12],
         "events": _events(node),
         "credentials": node.credentials.order_by("-created_at")[:5],
@@ -126,11 +129,11 @@ def _is_old(at: datetime | None, now: datetime) -> bool:
     return at is None or (now - at).total_seconds() > SILENCE_SECONDS
 
 
-def _tiles(node: Node, latest: NodeLatest, now: datetime) -> list[dict[str, Any]]:
+def tiles_of(expected_gpus: int, latest: NodeLatest, now: datetime) -> list[dict[str, Any]]:
     """One tile per slot, whether a GPU answers from it or not, so that nothing moves when one goes."""
     # Until one that fell off the bus is known to be gone, another may have its index: the one that speaks has it.
     by_slot = {gpu.slot: gpu for gpu in sorted(latest.gpus, key=_newest)}
-    slots = max([node.expected_gpus, *(slot + 1 for slot in by_slot)])
+    slots = max([expected_gpus, *(slot + 1 for slot in by_slot)])
     return [_tile(slot, by_slot.get(slot), now) for slot in range(slots)]
 
 

@@ -29,6 +29,7 @@ from homes.models import (
     Membership,
     Node,
     NodeCredential,
+    OperatorContact,
     Party,
     User,
     WorkOrder,
@@ -156,6 +157,20 @@ def test_the_address_has_fewer_eyes_than_the_home(full: Cast, name: str) -> None
     with acting_as(full.people[name].pk):
         seen = HomeAddress.objects.filter(pk=full.home.pk).exists()
     assert seen == (name in SEES_THE_ADDRESS)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "anonymous"])
+def test_whom_to_call_is_shown_to_those_with_a_home_in_the_group_and_set_by_none_of_them(full: Cast, name: str) -> None:
+    said = {"name": "Ops", "phone": "(555) 555-0142", "hours": "day and night"}
+    with acting_as_system():
+        Home.objects.filter(pk=full.home.pk).update(site_group="Mesa A")
+        OperatorContact.objects.bulk_create(OperatorContact(site_group=group, **said) for group in ("", "Mesa A"))
+    with acting_as(full.people[name].pk):
+        seen = set(OperatorContact.objects.values_list("site_group", flat=True))
+        assert OperatorContact.objects.update(phone="(555) 555-0199") == 0
+        with _refused("row-level security"):
+            OperatorContact.objects.create(site_group="Mine", **said)
+    assert seen == ({""} if name in ("outsider", "idle_technician") else {"", "Mesa A"})
 
 
 def test_somebody_who_was_deactivated_reads_nothing(full: Cast) -> None:

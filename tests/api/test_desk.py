@@ -52,6 +52,8 @@ def test_from_a_tariff_to_a_correction(cast: Cast, clerk: Client) -> None:
         "internet_payer": "operator",
         "internet_cents": 7000,
         "settlement": "hold_harmless",
+        "due_days": 14,
+        "how_paid": "By bank transfer.",
         "why": "moved in",
     }
     assert post(clerk, f"{home}/agreement", terms).json()["made"] == 1
@@ -113,16 +115,32 @@ def test_what_cannot_be_done_says_why(cast: Cast, clerk: Client) -> None:
 
 
 def test_fields_are_named(cast: Cast, clerk: Client) -> None:
-    terms = {"start": "soon", "utility_payer": "nobody", "settlement": "flat_host_fee", "internet_cents": -1}
+    terms = {
+        "start": "soon",
+        "utility_payer": "nobody",
+        "settlement": "flat_host_fee",
+        "internet_cents": -1,
+        "due_days": 0,
+    }
     answer = post(clerk, f"homes/{cast.home.pk}/agreement", terms)
     assert answer.status_code == 400
-    assert {"start", "utility_payer", "internet_payer", "internet_cents", "why"} <= answer.json()["errors"].keys()
+    assert {
+        "start",
+        "utility_payer",
+        "internet_payer",
+        "internet_cents",
+        "due_days",
+        "how_paid",
+        "why",
+    } <= answer.json()["errors"].keys()
     whole = {
         "start": "2026-04-01",
         "utility_payer": "host",
         "internet_payer": "host",
         "internet_cents": 0,
         "settlement": "flat_host_fee",
+        "due_days": 14,
+        "how_paid": "By bank transfer.",
         "why": "moved in",
     }
     assert "fee_cents" in post(clerk, f"homes/{cast.home.pk}/agreement", whole).json()["errors"]

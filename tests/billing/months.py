@@ -18,7 +18,15 @@ from homes.models import Home
 APRIL, MAY, JUNE = date(2026, 4, 1), date(2026, 5, 1), date(2026, 6, 1)
 LONG_AGO: Final = date(2024, 1, 1)
 HOLD: Final = Terms(HOST, OPERATOR, HOLD_HARMLESS, internet_cents=7_000)
-FLAT: Final = Terms(OPERATOR, OPERATOR, FLAT_HOST_FEE, fee_cents=15_000, internet_cents=7_000)
+FLAT: Final = Terms(
+    OPERATOR,
+    OPERATOR,
+    FLAT_HOST_FEE,
+    fee_cents=15_000,
+    internet_cents=7_000,
+    due_days=14,
+    how_paid="By bank transfer.",
+)
 
 
 def document(rate: float = 0.12, fixed: float = 18.0, **more: Any) -> dict[str, Any]:

@@ -52,6 +52,9 @@ def test_nothing_begins_within_days_that_were_rated(cast: Cast) -> None:
         replace(HOLD, items=(Item(" ", 5, HOST),)),
         replace(HOLD, items=(Item("Wall", 5, "utility"),)),
         replace(HOLD, internet_cents=-1),
+        replace(HOLD, due_days=0),
+        replace(HOLD, due_days=121),
+        replace(HOLD, how_paid="By bank transfer. " * 20),
     ],
 )
 def test_terms_that_say_nothing_are_refused(cast: Cast, terms: Terms) -> None:
@@ -64,12 +67,15 @@ def test_in_plain_words() -> None:
         "We pay the electricity bill, all of it.",
         "We pay the internet provider ($70.00 a month).",
         "You pay us $150.00 a month, whatever the bills are.",
+        "What a statement says that you owe us is due 14 days after it is issued. By bank transfer.",
     ]
     assert agreements.words(replace(HOLD, internet_cents=0, items=(Item("space on the wall", 1_250, HOST),))) == [
         "You pay the electricity bill.",
         "Internet is not part of it.",
         "We pay you what the node added to the electricity bill: the bill with it less the bill without it.",
         "We pay you $12.50 a month: space on the wall.",
+        "What a statement says that you owe us is due 30 days after it is issued. How it is paid is not written in the"
+        " agreement: ask the billing desk.",
     ]
     credit = Terms(HOST, HOST, CREDIT_PER_KWH, credit_per_kwh=Decimal("0.110000"), internet_cents=1)
     assert agreements.words(credit)[2] == "For each kWh that the node uses we credit you $0.11."
@@ -83,6 +89,6 @@ def test_what_a_version_changed(cast: Cast) -> None:
     assert [(c.field, c.was, c.now) for c in agreements.diff(first, second)] == [
         ("Each month: wall", None, "We pay you $5.00 a month: wall.")
     ]
-    assert len(agreements.diff(None, first)) == 3
+    assert len(agreements.diff(None, first)) == 4
     assert agreements.diff(second, second) == []
     assert agreements.terms_of(second).items == (Item("wall", 500, HOST),)

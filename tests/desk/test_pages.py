@@ -117,10 +117,13 @@ def test_an_agreement_is_read_before_it_is_concluded(cast: Cast, clerk: Client) 
         "settlement": "flat_host_fee",
         "fee": "150.00",
         "item_to": "host",
+        "due_days": "14",
+        "how_paid": "By bank transfer.",
         "why": "moved in",
     }
     page = clerk.post(address, {"key": key(), "action": "preview", **terms}).content.decode()
     assert "You pay us $150.00 a month, whatever the bills are." in page
+    assert "What a statement says that you owe us is due 14 days after it is issued. By bank transfer." in page
     with acting_as_system():
         assert not Agreement.objects.exists(), "read, not concluded"
     assert send(clerk, address, action="conclude", **terms)[1][0].startswith("Version 1 of the agreement")

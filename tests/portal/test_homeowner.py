@@ -13,7 +13,7 @@ from django.utils import timezone
 from lxml import html
 
 from homes.access import acting_as_system
-from homes.models import Home, Membership
+from homes.models import Home, Membership, OperatorContact
 from telemetry import rollups, states, storage
 from telemetry.batch import Batch
 from telemetry.catalogue import BY_NAME, Kind
@@ -115,12 +115,31 @@ def test_everybody_is_led_to_their_own_place(cast: Cast) -> None:
 def test_unknown_is_never_told_as_safe(cast: Cast) -> None:
     report(cast, coolant_leak=0.0)
     assert "No leak · not known whether the cabinet is closed" in read(cast)
-    assert "Everything is as it should be." in read(cast)
+    assert "How many of its processors work is not known. Not known right now: whether the grid is up," in read(cast)
     report(cast, enclosure_open=0.0, coolant_leak=1.0)
     text = read(cast)
-    assert "The leak sensor is wet: shown to the operator · cabinet closed" in text
-    assert "Your node is working, but a sensor raises an alarm." in text
+    assert "The leak sensor is wet: on the operator's list · cabinet closed" in text
+    assert "The leak sensor of your node reports coolant." in text
     assert "as it should be" not in text
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_whom_to_call_is_on_every_page_and_with_an_alarm(cast: Cast, page: str) -> None:
+    """The one of the home's own site group, else the one for all; nothing is made up where none is set."""
+    report(cast, coolant_leak=1.0)
+    assert "No telephone number of the operator is set for your home yet." in read(cast, page)
+    with acting_as_system():
+        Home.objects.filter(pk=cast.home.pk).update(site_group="Mesa A")
+        OperatorContact.objects.create(name="All", phone="(555) 555-0142", hours="day and night")
+    assert "All: (555) 555-0142, day and night." in read(cast, page)
+    with acting_as_system():
+        OperatorContact.objects.create(site_group="Tempe", name="Theirs", phone="(555) 555-0143", hours="never")
+        OperatorContact.objects.create(site_group="Mesa A", name="Mesa", phone="(555) 555-0144", hours="7 am to 9 pm")
+    text = read(cast, page)
+    assert text.count("Mesa: (555) 555-0144, 7 am to 9 pm.") == (2 if page == "" else 1), "and with the alarm itself"
+    assert "0142" not in text and "0143" not in text
+    answer = cast.client("owner").get(f"/api/v1/homes/{cast.home.pk}/node").json()
+    assert "Mesa: (555) 555-0144, 7 am to 9 pm." in answer["story"]["action"]
 
 
 def test_what_was_safe_hours_ago_is_not_told_as_safe_now(cast: Cast) -> None:
@@ -144,7 +163,7 @@ def test_a_state_that_nobody_judges_is_not_told_as_today_s(cast: Cast) -> None:
         NodeStatusRow.objects.filter(node=cast.node).update(as_of=judged_at)
     text = read(cast)
     assert "Your node is working" not in text
-    assert "We are behind since" in text and "Your node and your home are not affected." in text
+    assert "We are behind since" in text and "it says nothing about your node or home now" in text
 
 
 def test_a_silent_node_s_figures_are_told_as_those_of_then(cast: Cast) -> None:
@@ -160,10 +179,9 @@ def test_a_silent_node_s_figures_are_told_as_those_of_then(cast: Cast) -> None:
 
 @pytest.mark.parametrize(("grid_up", "words"), [(1.0, "giving power"), (0.0, "carrying your home")])
 def test_a_battery_carries_the_home_only_in_an_outage(cast: Cast, grid_up: float, words: str) -> None:
-    report(cast, battery_power_watts=-2000.0, grid_up=grid_up)
+    report(cast, battery_power_watts=-2000.0, home_power_watts=1900.0, grid_up=grid_up)
     assert words in read(cast)
-    sentence = "If the grid failed now" if grid_up else "The node stops in an outage"
-    assert sentence in read(cast, "battery/")
+    assert ("leave large appliances off" in read(cast, "battery/")) is (grid_up == 0.0)
 
 
 def test_outages_end_in_what_is_known_and_on_the_home_s_clock(cast: Cast) -> None:
@@ -175,14 +193,19 @@ def test_outages_end_in_what_is_known_and_on_the_home_s_clock(cast: Cast) -> Non
     with acting_as_system():
         rollups.roll_up_dirty()
     text = read(cast, "battery/")
-    assert "the battery carried your home for at least 3 minutes; nothing is known since" in text
+    assert (
+        "the grid was away for at least 3 minutes; whether your home had power is not measured; nothing is known since"
+        in text
+    )
     local = began.astimezone(cast.home.zone)
     assert f"{local:%a} {local.day} {local:%b}, {local:%I:%M %p}".replace(", 0", ", ").lower() in text.lower()
     assert "UTC" not in text and "MST" in text
     report(cast, grid_up=0.0)
-    assert "going on: the battery has carried your home for at least" in read(cast, "battery/")
+    assert "going on: the grid has been away for at least" in read(cast, "battery/")
     report(cast, grid_up=1.0)
-    assert "the battery carried your home for at least 3 minutes Times" in read(cast, "battery/")
+    assert "the grid was away for at least 3 minutes; whether your home had power is not measured Times" in read(
+        cast, "battery/"
+    )
 
 
 def test_nothing_measured_is_not_nothing_happened(cast: Cast) -> None:
@@ -203,7 +226,7 @@ def test_lately_tells_of_what_still_goes_on(cast: Cast) -> None:
     with acting_as_system():
         week = timezone.now() - timedelta(days=9)
         NodeStateSpan.objects.filter(node=cast.node).update(state="unknown", cause="silent", started_at=week)
-    assert "Not heard from for 9 days so far" in read(cast)
+    assert "We did not hear from your node for 9 days so far" in read(cast)
 
 
 def test_a_host_of_long_standing_has_had_a_first_connection(cast: Cast) -> None:

@@ -15,7 +15,7 @@ from django.utils import timezone
 from homes.access import acting_as_system
 from homes.models import Gpu, Home, InventoryEvent, Node, WorkOrder
 from homes.provisioning import Plan, provision
-from telemetry import room
+from telemetry import room, states
 from telemetry.models import NodeStatusRow
 from tests.api.heard import tell
 from tests.cast import Cast, needs_database
@@ -158,6 +158,7 @@ def test_missing_gpus_are_missing_since_they_went(cast: Cast) -> None:
         Node.objects.filter(pk=cast.node.pk).update(expected_gpus=3)
         gone = Gpu.objects.create(uuid="GPU-gone", node=cast.node, slot=2, first_seen_at=timezone.now())
         Gpu.objects.filter(pk=gone.pk).update(gone_at=timezone.now() - timedelta(minutes=7))
+        states.judge([cast.node.pk])
     assert "began 7 minutes ago" in needs(page(cast, "/fleet/?q=cast-00001"))
 
 

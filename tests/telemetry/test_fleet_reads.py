@@ -231,7 +231,7 @@ def test_glances_say_what_a_plain_look_at_everything_says(fleet: Fleet) -> None:
     assert list(glances) == sorted(ids)
     for node_id, latest in everything.items():
         glance, cutoff = glances[node_id], now - timedelta(seconds=60)
-        assert (glance.status, glance.heard_at, glance.gpus_seen) == (latest.status, latest.heard_at, len(latest.gpus))
+        assert (glance.status, glance.heard_at) == (latest.status, latest.heard_at)
         busy, heat = (
             [c.value for gpu in latest.gpus if (c := gpu.cells.get(name)) and c.at >= cutoff]
             for name in ("utilization_ratio", "temperature_celsius")

@@ -56,7 +56,7 @@ VERDICTS: list[tuple[dict[str, Any], State, Cause]] = [
     ({"gpus_seen": 15, "gpus_busy": 1, "throttle_reasons": 0x20}, State.SLOWER, Cause.HEAT),
     ({"gpus_seen": 15, "gpus_busy": 0}, State.DOWN, Cause.NO_GPUS),
     ({"gpus_seen": 0, "gpus_busy": 0}, State.DOWN, Cause.NO_GPUS),
-    ({"gpus_expected": 0, "gpus_seen": 0, "gpus_busy": 0}, State.WORKING, Cause.NONE),
+    ({"gpus_seen": None, "gpus_busy": 0}, State.WORKING, Cause.NONE),  # never told of one
     # for the home and the grid
     (curtailed("headroom"), State.MAKING_ROOM, Cause.HEADROOM),
     (curtailed("grid_event"), State.MAKING_ROOM, Cause.GRID_EVENT),

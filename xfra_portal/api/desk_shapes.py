@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from rest_framework import serializers as s
 
+from billing.agreements import MOST_DUE_DAYS, MOST_HOW_PAID
 from billing.models import CloseItem, Payer, Settlement
 from billing.settlement import HOST, OPERATOR
 
@@ -75,6 +76,10 @@ class ConcludeSerializer(s.Serializer):
         max_digits=9, decimal_places=6, min_value=Decimal(0), max_value=Decimal(10), required=False
     )
     fixed_monthly = FixedItemSerializer(many=True, required=False, default=list)
+    due_days = s.IntegerField(
+        min_value=1, max_value=MOST_DUE_DAYS, help_text="Within so many days of a statement's issue the host pays."
+    )
+    how_paid = s.CharField(max_length=MOST_HOW_PAID, help_text="A sentence to the host on how that is paid.")
     why = s.CharField(min_length=5, max_length=300)
 
     def validate(self, attrs: dict) -> dict:

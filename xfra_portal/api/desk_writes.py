@@ -99,7 +99,16 @@ class Conclusions(DeskView):
 
 
 def _terms(asked: dict[str, Any]) -> Terms:
-    names = ("utility_payer", "internet_payer", "settlement", "fee_cents", "credit_per_kwh", "internet_cents")
+    names = (
+        "utility_payer",
+        "internet_payer",
+        "settlement",
+        "fee_cents",
+        "credit_per_kwh",
+        "internet_cents",
+        "due_days",
+        "how_paid",
+    )
     items = tuple(Item(item["label"], item["cents"], item["to"]) for item in asked["fixed_monthly"])
     return Terms(**{name: asked[name] for name in names if name in asked}, items=items)
 

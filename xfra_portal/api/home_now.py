@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass
 
 from django.utils import timezone
 
-from homes.models import Home
+from homes.models import Home, OperatorContact
 from telemetry import live, reads
 from telemetry.payloads import HomePayload, HomeWithoutNodePayload, home_without_node
-from xfra_portal.homeowner import figures
+from xfra_portal.homeowner.story import story
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,6 @@ class HomeNow:
 def of(home: Home) -> HomeNow:
     if not hasattr(home, "node"):
         return HomeNow(home_without_node(str(home.pk)), None)
-    latest = reads.households([home.node.pk])[home.node.pk]
-    told = figures.story(home, latest, timezone.now())
+    latest = reads.latest([home.node.pk])[home.node.pk]
+    told = story(home, home.node, latest, OperatorContact.objects.of(home), timezone.now())
     return HomeNow(live.home_payload(home.node, latest), asdict(told.story))

@@ -26,6 +26,11 @@ _STATEMENT: Final = {
     "end": "2026-11-01",
     "issued_at": _AT,
     "total_cents": 15000,
+    "due_on": "2026-11-16",
+    "words": [
+        "The node cost $871.77. You paid none of it.",
+        "You owe us $150.00 by November 16, 2026. By bank transfer with the number of the statement.",
+    ],
     "interval_count": 2976,
     "estimated_intervals": 0,
     "site_import_wh": 9582111,
@@ -39,8 +44,8 @@ _LINE: Final = {
     "ordinal": 1,
     "section": "electricity",
     "component": "energy",
-    "label": "Energy, period 2",
-    "words": "Energy, weekdays 2 pm to 8 pm",
+    "name": "On-peak energy",
+    "hours": ["weekdays 2 pm to 8 pm"],
     "clause": "utility_payer",
     "span": 0,
     "tou_period": 1,
@@ -85,7 +90,7 @@ _SEGMENT: Final = {
     "exact": "606.6000927",
     "days": 1,
     "of_days": 1,
-    "label": "Energy, period 2",
+    "name": "On-peak energy",
 }
 _FILE: Final = {
     "kind": "bundle",
@@ -111,6 +116,8 @@ _AGREEMENT: Final = {
     "credit_per_kwh": None,
     "internet_cents": 8500,
     "fixed_monthly": [],
+    "due_days": 14,
+    "how_paid": "By bank transfer with the number of the statement.",
     "words": ["We pay the electricity bill, all of it.", "You pay us $150.00 a month, whatever the bills are."],
     "changes": [],
 }

@@ -31,7 +31,6 @@ FIGURES: Final = (
 _LINE: Final = (
     "section",
     "component",
-    "label",
     "clause",
     "span",
     "tou_period",
@@ -63,6 +62,8 @@ def statement_json(statement: Statement) -> dict[str, Any]:
         "issued_at": iso(statement.issued_at),
         **{name: getattr(statement, name) for name in FIGURES},
         "total_cents": statement.total_cents,
+        "due_on": day(statement.due_on),
+        "words": list(money.words_of(statement)),
         "interval_count": period.interval_count,
         "estimated_intervals": run.estimated_intervals,
         "site_import_wh": run.site_import_wh,
@@ -83,7 +84,8 @@ def changes_json(statement: Statement) -> list[dict[str, Any]]:
 
 def line_json(row: Row) -> dict[str, Any]:
     found = {name: _plain(getattr(row.line, name)) for name in _LINE}
-    return {"ordinal": row.ordinal, **found, "words": row.words, "node_cents": row.node_cents}
+    naming = {"name": row.name, "hours": list(row.naming.hours)}
+    return {"ordinal": row.ordinal, **naming, **found, "node_cents": row.node_cents}
 
 
 def _plain(value: Any) -> Any:

@@ -21,8 +21,8 @@ class LineSerializer(s.Serializer):
     ordinal = s.IntegerField()
     section = s.CharField(help_text="electricity, internet or settlement")
     component = s.CharField()
-    label = s.CharField()  # type: ignore[assignment]
-    words = s.CharField(help_text="The label as the household reads it, with its hours.")
+    name = s.CharField(help_text="As on the page, the PDF and the CSV.")
+    hours = s.ListField(child=s.CharField(), help_text="When a time-of-use line applies; empty for any other.")
     clause = s.CharField(allow_blank=True, help_text="The clause of the agreement that it follows.")
     span = s.IntegerField(allow_null=True, help_text="Which of the statement's tariff spans priced it, from 0.")
     tou_period = s.IntegerField(allow_null=True, help_text="The tariff's time-of-use period, from 0.")
@@ -48,6 +48,10 @@ class StatementSerializer(FiguresSerializer):
     end = s.DateField(help_text="The local day after the last.")
     issued_at = s.DateTimeField()
     total_cents = s.IntegerField(help_text="What the household owes for it, below zero what it is owed.")
+    due_on = s.DateField(allow_null=True, help_text="The last day to pay in time; null where nothing is owed.")
+    words = s.ListField(
+        child=s.CharField(), help_text="What the node cost, and what is owed by when and how: as the page begins."
+    )
     interval_count = s.IntegerField(help_text="Quarter-hours.")
     estimated_intervals = s.IntegerField()
     site_import_wh = s.IntegerField()
@@ -128,7 +132,7 @@ class SegmentSerializer(s.Serializer):
     exact = s.CharField(help_text="Dollars: quantity x rate x days / of_days.")
     days = s.IntegerField()
     of_days = s.IntegerField()
-    label = s.CharField()  # type: ignore[assignment]
+    name = s.CharField(help_text="Of the statement's line that it went into.")
 
 
 class SegmentsSerializer(s.Serializer):
@@ -248,6 +252,8 @@ class AgreementSerializer(s.Serializer):
     credit_per_kwh = s.CharField(allow_null=True)
     internet_cents = s.IntegerField()
     fixed_monthly = ItemSerializer(many=True)
+    due_days = s.IntegerField(help_text="Within so many days of a statement's issue what is owed is paid.")
+    how_paid = s.CharField(allow_blank=True, help_text="How it is paid, as a sentence to the host.")
     words = s.ListField(child=s.CharField(), help_text="The same in plain sentences.")
     changes = AgreementChangeSerializer(many=True, help_text="From the version before.")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import uuid
+from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final
 
@@ -126,21 +127,30 @@ class StatementSegments(StatementView):
         description="What came out of the rating engine, with the node and without it, before anything was rounded.",
     )
     def get(self, request: Request, home_id: uuid.UUID, number: int) -> Response:
-        run = self.statement(home_id, number).run
+        statement = self.statement(home_id, number)
+        run = statement.run
+        names = {_of(row.line): row.name for row in money.sheet_of(statement).rows}
         return Response(
             {
                 "input_sha256": run.input_sha256,
                 "engine_version": run.engine_version,
                 "tzdata_version": run.tzdata_version,
-                "segments": [_segment_json(segment) for segment in run.segments.all()],
+                "segments": [_segment_json(segment, names) for segment in run.segments.all()],
             }
         )
 
 
-def _segment_json(segment: Segment) -> dict[str, Any]:
-    names = ("side", "ordinal", "component", "span", "tou_period", "tier", "unit", "label", "days", "of_days")
-    exact = {name: plain(getattr(segment, name)) for name in ("quantity", "rate", "exact")}
-    return {**{name: getattr(segment, name) for name in names}, **exact}
+def _of(part: Any) -> tuple[object, ...]:
+    """What a segment and the statement's line that it went into have in common."""
+    return part.span, part.component, part.tou_period, part.tier, part.label, part.unit, part.rate
+
+
+def _segment_json(segment: Segment, names: Mapping[tuple[object, ...], str]) -> dict[str, Any]:
+    """`names` are the statement's lines'."""
+    plainly = ("side", "ordinal", "component", "span", "tou_period", "tier", "unit", "days", "of_days")
+    exact = {field: plain(getattr(segment, field)) for field in ("quantity", "rate", "exact")}
+    name = names.get(_of(segment), segment.label)
+    return {**{field: getattr(segment, field) for field in plainly}, **exact, "name": name}
 
 
 class StatementIntervals(StatementView, HistoryView):

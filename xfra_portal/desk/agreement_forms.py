@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 
+from billing.agreements import MOST_DUE_DAYS, MOST_HOW_PAID
 from billing.models import Payer, Settlement
 from billing.settlement import HOST, OPERATOR, Item, Terms
 from xfra_portal.desk.forms import DeskForm, DollarsField, day
@@ -48,6 +49,19 @@ class AgreementForm(DeskForm):
     item_to = forms.ChoiceField(
         label="Fixed item, paid to", choices=[(HOST, "the host"), (OPERATOR, "us")], required=False
     )
+    due_days = forms.IntegerField(
+        label="Due, days after issue",
+        min_value=1,
+        max_value=MOST_DUE_DAYS,
+        help_text=f"From 1 to {MOST_DUE_DAYS}: by then the host pays what a statement says is owed.",
+        error_messages={"required": "Write a number of days, as 14."},
+    )
+    how_paid = forms.CharField(
+        label="How the host pays",
+        max_length=MOST_HOW_PAID,
+        help_text="A sentence to the host, as: By bank transfer to the account on the invoice.",
+        error_messages={"required": "Write a sentence that tells the host how to pay."},
+    )
     why = forms.CharField(
         label="Why this version",
         min_length=5,
@@ -68,6 +82,8 @@ class AgreementForm(DeskForm):
             "item_label": item.label if item else "",
             "item": _dollars(item.cents) if item else "",
             "item_to": item.to if item else HOST,
+            "due_days": terms.due_days,
+            "how_paid": terms.how_paid,
         }
 
     def clean(self) -> dict[str, Any]:
@@ -99,6 +115,8 @@ class AgreementForm(DeskForm):
             credit_per_kwh=found.get("credit") or Decimal(0),
             internet_cents=found["internet"] or 0,
             items=items,
+            due_days=found["due_days"],
+            how_paid=found["how_paid"],
         )
 
 

@@ -78,6 +78,8 @@ def _unsaved(home: Home, terms: Terms) -> Agreement:
         credit_per_kwh=terms.credit_per_kwh,
         internet_cents=terms.internet_cents,
         fixed_monthly=[{"label": item.label, "cents": item.cents, "to": item.to} for item in terms.items],
+        due_days=terms.due_days,
+        how_paid=terms.how_paid,
     )
 
 

@@ -11,6 +11,7 @@ from django.urls import reverse
 from billing import agreements, tariff_book, utility_files
 from billing.models import Tariff, TariffVersion
 from billing.settlement import Terms
+from billing.tariffs import end_of
 from homes.models import Home, User
 from xfra_portal import formats
 from xfra_portal.desk.done import Done
@@ -21,6 +22,9 @@ def import_tariff(utility: str, name: str, document: Mapping[str, Any], valid_fr
     label = str(document.get("label") or "")[:40]
     version = tariff_book.add_version(utility, name, document, valid_from, label=label, note=note)
     words = f"{version.tariff}, version {version.version}, is a draft: nothing is billed by it yet."
+    ended = end_of(document)
+    if ended is not None and ended < valid_from:
+        words += f" Its document says that it ended on {ended}."
     to = reverse("desk-tariff", args=[version.pk])
     return Done("tariff_imported", words, to, subject=version.sha256[:12], made=version.pk)
 

@@ -10,11 +10,14 @@ from typing import Any, Final
 from django import forms
 
 from billing.models import Statement, Tariff
+from billing.tariffs import start_of
 from homes.models import Home
 from xfra_portal.unreadable import Unreadable, read_json
 
 _DOLLARS: Final = re.compile(r"-?\$?\d{1,3}(,?\d{3})*(\.\d{1,2})?", re.ASCII)
 MOST_CENTS: Final = 100_000_000
+MOST_DOLLARS_LENGTH: Final = 20
+"""Characters of an amount, before any of it is read."""
 MOST_FILE_BYTES: Final = 8 * 2**20
 
 
@@ -48,7 +51,11 @@ class DollarsField(forms.CharField):
 
     def __init__(self, *, least: int = 0, **kwargs: Any) -> None:
         self.least = least
-        super().__init__(widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}), **kwargs)
+        super().__init__(
+            max_length=MOST_DOLLARS_LENGTH,
+            widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
+            **kwargs,
+        )
 
     def clean(self, value: Any) -> Any:
         text = str(super().clean(value)).strip()
@@ -174,11 +181,10 @@ class TariffForm(DeskForm):
         return document
 
     def _start(self, document: dict[str, Any]) -> date | None:
-        try:
-            return date.fromisoformat(str(document.get("startdate"))[:10])
-        except ValueError:
+        found = start_of(document)
+        if found is None:
             self.add_error("valid_from", "The document has no startdate like 2026-04-01: choose a day.")
-            return None
+        return found
 
 
 class UtilityBillForm(DeskForm):

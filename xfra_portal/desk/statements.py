@@ -36,6 +36,7 @@ def statement_page(request: HttpRequest, statement_id: int) -> HttpResponse:
         "statement": statement,
         "home": statement.home,
         "sheet": money.sheet_of(statement),
+        "sentences": money.words_of(statement),
         "last": money.last_day(statement.period.end),
         "words": agreements.words(agreements.terms_of(statement.agreement)),
         "figures": money.changes(statement),

@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
 
+from billing.line_names import months_of
 from billing.models import Tariff, TariffAssignment, TariffVersion
 from billing.rating import TariffSpan
 from billing.tariffs import check, parse
@@ -64,7 +65,7 @@ def _price_rows(version: TariffVersion) -> list[dict[str, Any]]:
     """What it charges for energy, when, by step: to be compared with the utility's sheet."""
     tariff = parse(version.document)
     span = TariffSpan(tariff, version.valid_from, version.valid_from.replace(year=version.valid_from.year + 1))
-    months = bill_words.months_of(span.start, span.end)
+    months = months_of(span.start, span.end)
     return [
         {
             "hours": bill_words.band_words(tariff.schedule, number, months),

@@ -35,7 +35,9 @@ def cases_of(live: HomePayload, now: datetime) -> dict[str, str]:
         "grid": grid,
         "leak": _danger(safety["coolant_leak"], now, "wet", "dry"),
         "cabinet": _danger(safety["enclosure_open"], now, "open", "closed"),
-        "battery": _battery(_fresh(live["power"]["battery_watts"], now), grid),
+        "battery": _battery(
+            _fresh(live["power"]["battery_watts"], now), grid, _fresh(live["power"]["home_watts"], now)
+        ),
         "backup": _backup(battery["backup_hours_now"], _fresh(battery["charge_ratio"], now), grid),
     }
 
@@ -58,13 +60,14 @@ def _flag(value: float | None, on: str, off: str) -> str:
     return on if value > 0 else off
 
 
-def _battery(watts: float | None, grid: str) -> str:
+def _battery(watts: float | None, grid: str, home_watts: float | None) -> str:
+    """It carries the home where the grid is away and the home draws power: else it just gives."""
     if watts is None:
         return "unknown"
     if watts > RESTING_WATTS:
         return "charging"
     if watts < -RESTING_WATTS:
-        return "carrying" if grid == "down" else "giving"
+        return "carrying" if grid == "down" and (home_watts or 0) > RESTING_WATTS else "giving"
     return "resting"
 
 

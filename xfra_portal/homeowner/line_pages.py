@@ -11,6 +11,7 @@ from typing import Any
 from django.http import Http404
 from django.utils.dateparse import parse_date
 
+from billing.line_names import months_of
 from billing.priced_intervals import ENERGY, Day, Interval, Priced, row_of
 from billing.priced_intervals import Row as TariffRow
 from billing.rating.period import zone_of
@@ -83,7 +84,7 @@ def of(row: Row, priced: Priced, day: str | None) -> LinePage:
     if line.section != ELECTRICITY or line.span is None:
         return LinePage(row, None, None, (), "", _formulas(line), (), None, (), is_demand=False)
     span = priced.spans[line.span]
-    months = bill_words.months_of(span.start, span.end)
+    months = months_of(span.start, span.end)
     tariff_row = row_of(span.tariff, line.component, line.tou_period, months)
     has_days = line.component in ENERGY or line.component.startswith("demand")
     days = priced.days_of(line.component, line.span, line.tou_period) if has_days else []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -12,10 +11,12 @@ from django.db.models import QuerySet
 
 from billing import month_to_date, tariff_book, used_readings
 from billing.access import billed_homes, contracted_homes
+from billing.documents import sentences
+from billing.documents.content import due_of
+from billing.line_names import LineName, months_of, name_lines
 from billing.models import Statement
 from billing.month_to_date import MonthToDate
 from billing.priced_intervals import Priced, hours_of
-from billing.rating import TariffSpan
 from billing.settlement import ELECTRICITY, INTERNET
 from billing.waterfall import Bill, Figure, Waterfall, waterfall
 from homes.models import Home, User
@@ -49,7 +50,11 @@ class Row:
 
     ordinal: int
     line: Any
-    words: str
+    naming: LineName
+
+    @property
+    def name(self) -> str:
+        return self.naming.name
 
     @property
     def is_electricity(self) -> bool:
@@ -109,32 +114,25 @@ class Sheet:
         return self.alone_cents - self.you_pay_cents
 
 
-def spans_of(statement: Statement) -> tuple[TariffSpan, ...]:
-    return tuple(
-        TariffSpan(
-            tariff_book.parsed(span["tariff_version"], span["sha256"]),
-            date.fromisoformat(span["start"]),
-            date.fromisoformat(span["end"]),
-        )
-        for span in statement.run.spans
-    )
+def words_of(statement: Statement) -> tuple[str, str]:
+    """What the node cost, and what is owed by when and how: the same on the page, the PDF and the API."""
+    cost = sentences.node_cost(statement.node_cents, statement.saved_cents)
+    return cost, sentences.outcome(statement.total_cents, due_of(statement))
 
 
 def sheet_of(statement: Statement) -> Sheet:
-    spans = spans_of(statement)
-    rows = (Row(line.ordinal, line, _words(line, spans)) for line in statement.lines.all())
+    lines = list(statement.lines.all())
+    names = name_lines(lines, tariff_book.spans_of(statement.run))
+    rows = (Row(line.ordinal, line, name) for line, name in zip(lines, names, strict=True))
     return Sheet(statement.period.start, statement.period.end, tuple(rows))
 
 
 def sheet_so_far(found: MonthToDate) -> Sheet:
     rows: list[Row] = []
     for part in found.parts:
-        rows += [Row(len(rows) + at, line, _words(line, part.spans)) for at, line in enumerate(part.lines, start=1)]
+        names = name_lines(part.lines, part.spans)
+        rows += [Row(len(rows) + at, *named) for at, named in enumerate(zip(part.lines, names, strict=True), start=1)]
     return Sheet(found.start, found.end, tuple(rows))
-
-
-def _words(line: Any, spans: Sequence[TariffSpan]) -> str:
-    return bill_words.line_words(line, line.label, spans, line.span)
 
 
 def priced_so_far(found: MonthToDate, ordinal: int) -> Priced:
@@ -149,7 +147,7 @@ def priced_so_far(found: MonthToDate, ordinal: int) -> Priced:
 def bill_of(statement: Statement) -> Bill:
     """As the waterfall compares it."""
     period = statement.period
-    names = {span.tariff.name for span in spans_of(statement)}
+    names = {span.tariff.name for span in tariff_book.spans_of(statement.run)}
     return Bill(period.start, period.end, list(statement.lines.all()), frozenset(names))
 
 
@@ -228,7 +226,7 @@ def bands(found: MonthToDate) -> list[Band]:
     sums: dict[tuple[str, tuple[Decimal, ...]], list[int]] = {}
     for each in found.parts:
         part = Priced(each.usage, each.spans)
-        months = bill_words.months_of(part.period.start, part.period.end)
+        months = months_of(part.period.start, part.period.end)
         for index, span in enumerate(part.spans):
             for number, energy in enumerate(span.tariff.energy):
                 days = part.days_of("energy", index, number)

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from billing import agreements, ledger, questions
+from billing import agreements, ledger, questions, receivables
 from billing.access import billed_homes, contracted_homes
 from billing.documents import tables
 from billing.documents.content import YearContent, years_of
@@ -154,6 +154,8 @@ def payouts_page(request: HttpRequest, home_id: uuid.UUID) -> HttpResponse:
         "owed_to_host": max(ledger.owed_to_host(home.pk), 0),
         "overpaid": max(-ledger.owed_to_host(home.pk), 0),
         "owed_by_host": ledger.owed_by_host(home.pk),
+        "unpaid": receivables.unpaid(home.pk),
+        "today": timezone.now().astimezone(home.zone).date(),
     }
     return _page(request, home, "portal/payouts.html", "payouts", context)
 
@@ -203,8 +205,12 @@ def _statement_page(
 ) -> HttpResponse:
     sheet = money.sheet_of(statement)
     before = money.before(_user(request), statement)
+    shows_agreement = money.shows_agreement(_user(request), home)
     context = {
         "statement": statement,
+        "sentences": money.words_of(statement),
+        "open_cents": receivables.open_by_statement(home.pk).get(statement.pk) if shows_agreement else None,
+        "today": timezone.now().astimezone(home.zone).date(),
         "sheet": sheet,
         "revision": Statement.objects.issued().filter(revises=statement).first(),
         "changes": money.changes(statement) if statement.revises else [],
@@ -212,7 +218,7 @@ def _statement_page(
         "figures": [(figure.value, words) for figure, words in bill_words.FIGURES.items()],
         "questions": StatementQuestion.objects.filter(statement=statement).order_by("pk"),
         "form": form,
-        "files": statement_files.offered(money.shows_agreement(_user(request), home)).items(),
+        "files": statement_files.offered(shows_agreement).items(),
         "last": money.last_day(statement.period.end),
     }
     return _page(request, home, "portal/statement.html", "statements", context, status)

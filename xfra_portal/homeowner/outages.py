@@ -7,7 +7,7 @@ comes with the share of the time that it is of.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -17,6 +17,7 @@ from telemetry import reads
 from telemetry.catalogue import Kind
 from telemetry.node_state import SILENCE_SECONDS
 from telemetry.readings import Cell
+from xfra_portal import formats
 
 MINUTES_KEPT: Final = timedelta(days=2)
 QUARTER_SECONDS: Final = 900
@@ -48,12 +49,16 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """Seconds known to be down, to the precision of the buckets. `at_least`: for some of the time nobody knows."""
+    """Seconds known to be down, to the precision of the buckets. `at_least`: for some of the time nobody knows.
+
+    `power` says of an outage of the grid what the home had meanwhile, as far as it was measured.
+    """
 
     start: datetime
     seconds: float
     ending: Ending
     at_least: bool = False
+    power: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,15 @@ def kept(node: Node, column: str, start: datetime, now: datetime, latest: Cell |
     minutes = _buckets(node, column, max(start, edge), now, MINUTE_SECONDS)
     found = outages_of([*(quarter for quarter in quarters if quarter.end <= edge), *minutes], latest, now)
     return Kept(up_ratio(quarters), covered_ratio(quarters, now), found[::-1])
+
+
+def with_power(node: Node, kept: Kept, now: datetime) -> Kept:
+    """Outages of the grid, each with what the home had meanwhile."""
+    told = [
+        replace(one, power=power_words(had_power(node, one.start, one.start + timedelta(seconds=one.seconds), now)))
+        for one in kept.outages
+    ]
+    return replace(kept, outages=told)
 
 
 def shares(node: Node, column: str, start: datetime, now: datetime) -> Kept:
@@ -152,3 +166,43 @@ class _Stretch:
         is_untold = beyond > UNTOLD_SECONDS
         seconds = self.seconds + (0.0 if is_untold else beyond)
         return Outage(self.start, seconds, Ending.GOING_ON, self.has_gap or is_untold)
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """What a home had in a time: seconds in which it drew power, in which it drew none, and of which nobody knows."""
+
+    powered: float
+    dark: float
+    unknown: float
+
+
+DARK_WATTS: Final = 20.0
+"""What a home draws that has no power, as far as meters are exact."""
+
+
+def had_power(node: Node, start: datetime, end: datetime, now: datetime) -> Power:
+    """By minutes, and for what is longer ago than those are kept, by the quarter-hours that lie wholly within."""
+    step = MINUTE_SECONDS if now - start < MINUTES_KEPT else QUARTER_SECONDS
+    whole = max(end, start + timedelta(seconds=step))
+    found = reads.history(node.pk, Kind.NODE, ["home_power_watts"], start, whole, step)
+    powered = dark = 0.0
+    for at, watts in zip(found.at, found.series[0].average, strict=True):
+        inside = (min(at + timedelta(seconds=step), end) - max(at, start)).total_seconds()
+        is_told = inside >= step or (step == MINUTE_SECONDS and inside > 0)
+        if watts is not None and is_told:
+            powered += inside if watts > DARK_WATTS else 0.0
+            dark += inside if watts <= DARK_WATTS else 0.0
+    return Power(powered, dark, max(0.0, (end - start).total_seconds() - powered - dark))
+
+
+def power_words(power: Power) -> str:
+    """The end of a sentence about an outage: only what was measured."""
+    known = power.powered + power.dark
+    if known < MINUTE_SECONDS or known < power.unknown / 10:
+        return "whether your home had power is not measured"
+    rest = f", {formats.duration(power.unknown)} not measured" if power.unknown > UNTOLD_SECONDS else ""
+    lasted = formats.duration(power.powered)
+    if power.dark < MINUTE_SECONDS:
+        return f"your home had power for {lasted if rest else 'all of it'}{rest}"
+    return f"your home had power for {lasted} and none for {formats.duration(power.dark)}{rest}"

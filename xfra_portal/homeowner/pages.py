@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from homes.models import Home, Node, User
+from homes.models import Home, Node, OperatorContact, User
 from xfra_portal.homeowner import money
 
 View = Callable[[HttpRequest, uuid.UUID], HttpResponse]
@@ -27,7 +27,8 @@ def show(
 ) -> HttpResponse:
     """Dates and times in the template are the home's; `place` is where in the navigation this is."""
     zone_name = f"{timezone.now().astimezone(home.zone):%Z}"
-    shell = {"shell": "homeowner", "home": home, "place": place, "zone_name": zone_name}
+    contact = OperatorContact.objects.of(home)
+    shell = {"shell": "homeowner", "home": home, "place": place, "zone_name": zone_name, "contact": contact}
     with timezone.override(home.zone):
         return render(request, template, {**shell, **context}, status=status)
 

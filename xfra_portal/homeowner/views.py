@@ -14,13 +14,15 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from homes.calendar import midnight, month_start
-from homes.models import Home, Node, OperatorRole, User
+from homes.models import Home, Node, OperatorContact, OperatorRole, User
 from telemetry import live, reads
 from telemetry.charts_policy import draws_charts
 from telemetry.readings import NodeLatest
 from xfra_portal.homeowner import drawings, figures, money, outages
 from xfra_portal.homeowner.cases import cases_of
+from xfra_portal.homeowner.lately import lately
 from xfra_portal.homeowner.pages import of_node
+from xfra_portal.homeowner.story import story
 
 RANGES = {
     "15m": ("15 minutes", 900),
@@ -56,8 +58,8 @@ def home_page(request: HttpRequest, home: Home, node: Node) -> dict[str, Any]:
         **_month(home, node, now),
         "greeting": _greeting(now.astimezone(home.zone)),
         "first_name": user.first_name if home.role_of(user) else "",
-        "said": figures.story(home, latest, now),
-        "lately": figures.lately(node, home, now),
+        "said": story(home, node, latest, OperatorContact.objects.of(home), now),
+        "lately": lately(node, home, now),
         "amperes_used": latest.value("main_amperes"),
         "internet": outages.shares(node, "internet_home_up", _began(home, now), now),
         "spare_share": _share(latest.value("main_amperes"), home.usable_amperes),
@@ -104,7 +106,7 @@ def battery_page(request: HttpRequest, home: Home, node: Node) -> dict[str, Any]
     return {
         **_live(node, latest, now),
         **_chosen_range(request),
-        "kept": outages.kept(node, "grid_up", began, now, latest.cells.get("grid_up")),
+        "kept": outages.with_power(node, outages.kept(node, "grid_up", began, now, latest.cells.get("grid_up")), now),
         "days": GRID_DAYS,
     }
 

@@ -10,9 +10,10 @@ from django import template
 from django.template import Context
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
-from django.utils.html import format_html, format_html_join
+from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from telemetry.explanation import Sentence
 from xfra_portal import bill_words, formats
 from xfra_portal.homeowner.cases import CASES
 
@@ -138,6 +139,18 @@ def state_mark(state: str) -> SafeString:
     """The state's shape. Decorative: the word stands beside it."""
     shape = mark_safe(_SHAPES.get(state, _SHAPES["unknown"]))  # noqa: S308  (constants of this module)
     return format_html('<svg class="state-mark" viewBox="0 0 20 20" aria-hidden="true">{}</svg>', shape)
+
+
+@register.simple_tag
+def sentence(told: Sentence) -> SafeString:
+    """An operator's sentence, its figures kept current with those of the page."""
+    figures = {
+        name: format_html(
+            '<span data-bind="{}" data-format="{}">{}</span>', one.path, one.unit, getattr(formats, one.unit)(one.value)
+        )
+        for name, one in told.figures.items()
+    }
+    return format_html(escape(told.words), **figures) if figures else escape(told.words)
 
 
 @register.simple_tag(takes_context=True)

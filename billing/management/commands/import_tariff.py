@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from billing import tariff_book
-from billing.tariffs import UnsupportedTariff, check
+from billing.tariffs import UnsupportedTariff, check, start_of
 
 
 class Command(BaseCommand):
@@ -62,7 +62,7 @@ class Command(BaseCommand):
 
     @staticmethod
     def _start(document: dict[str, Any]) -> date:
-        try:
-            return date.fromisoformat(str(document.get("startdate"))[:10])
-        except ValueError:
-            raise CommandError("the document has no startdate like 2026-04-01: give --valid-from") from None
+        found = start_of(document)
+        if found is None:
+            raise CommandError("the document has no startdate like 2026-04-01: give --valid-from")
+        return found

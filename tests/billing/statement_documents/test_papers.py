@@ -14,15 +14,13 @@ from django.utils import timezone
 from billing import payouts
 from billing.documents import pdf, sentences
 from billing.documents.content import Change, content_of, years_of
-from billing.documents.hours import energy_hours
 from billing.documents.pdf import printable, statement_pdf
 from billing.documents.tables import lines_csv, statements_csv, years_csv
 from billing.models import Section, Statement, TaxThreshold
 from homes.access import acting_as
 from homes.models import Home
 from tests.billing import months, providers
-from tests.billing.months import APRIL
-from tests.billing.statement_documents.statements import KINDS, RICH, by_hour
+from tests.billing.statement_documents.statements import KINDS
 from tests.cast import Cast, needs_database
 
 pytestmark = [needs_database, pytest.mark.usefixtures("as_system")]
@@ -54,7 +52,8 @@ def test_texts_of_the_pdf(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[dict[str, Any]] = []
     monkeypatch.setattr(pdf, "rendered", lambda layout, data, timestamp: given.append(data) or b"")
     Home.objects.update(is_simulated=True)
-    statement_pdf(content_of(KINDS["flat_fee_of_a_part_month"](cast)))
+    statement = KINDS["flat_fee_of_a_part_month"](cast)
+    statement_pdf(content_of(statement))
     (data,) = given
     assert data["title"] == "Electricity and subsidy, April 9 to April 30, 2026"
     assert data["simulated"] == "SIMULATED HOME"
@@ -64,7 +63,10 @@ def test_texts_of_the_pdf(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
         ["We pay", "$55.91"],
         ["It cost you more", "$20.13"],
     ]
-    assert data["outcome"] == "You owe us $110.00 for this period."
+    assert (
+        data["node_cost"] == "The node cost $76.04. You paid $20.13 more than the same home would have paid without us."
+    )
+    assert data["outcome"] == f"You owe us $110.00 by {sentences.day(statement.due_on)}. By bank transfer."
     assert data["bill"]["groups"][0]["rows"][1] == [
         *("Fixed charge", "1 month × 22/30", "$18.00", "$13.20", "$13.20", "$0.00"),
     ]
@@ -124,8 +126,11 @@ def test_content_adds_up(cast: Cast) -> None:
     assert content.energy.home_wh + content.energy.node_wh == (
         content.energy.site_import_wh - content.energy.site_export_wh
     )
-    (tariff,) = content.tariffs
-    assert tariff.hours == ("Period 1: weekdays 9 pm to 4 pm, weekends all day.", "Period 2: weekdays 4 pm to 9 pm.")
+    bought = [line for line in content.lines if line.component == "energy"]
+    assert {(line.name.split(",")[0], line.hours) for line in bought} == {
+        ("Off-peak energy", ("weekdays 9 pm to 4 pm", "weekends and holidays, all day")),
+        ("On-peak energy", ("weekdays 4 pm to 9 pm",)),
+    }
 
 
 def test_lines_as_csv(cast: Cast) -> None:
@@ -133,13 +138,13 @@ def test_lines_as_csv(cast: Cast) -> None:
     rows = table(lines_csv(content))
     assert len(rows) == len(content.lines)
     assert sum(round(float(row["you_owe_us"]) * 100) for row in rows) == content.total_cents
-    assert rows[0]["label"] == "Energy" and rows[0]["rate"] == "0.12"
+    assert rows[0]["name"] == "Energy" and rows[0]["rate"] == "0.12"
 
 
-def test_a_label_is_no_formula(cast: Cast) -> None:
+def test_a_name_is_no_formula(cast: Cast) -> None:
     content = content_of(KINDS["hold_harmless"](cast))
-    evil = replace(content, lines=(replace(content.lines[0], label='=HYPERLINK("x")'),))
-    assert table(lines_csv(evil))[0]["label"] == '\'=HYPERLINK("x")'
+    evil = replace(content, lines=(replace(content.lines[0], name='=HYPERLINK("x")'),))
+    assert table(lines_csv(evil))[0]["name"] == '\'=HYPERLINK("x")'
 
 
 def test_a_homes_statements_as_csv(cast: Cast) -> None:
@@ -169,39 +174,6 @@ def test_what_the_fonts_lack_is_written_otherwise(text: str, shown: str) -> None
 def test_names_are_never_markup(cast: Cast) -> None:
     content = replace(content_of(KINDS["hold_harmless"](cast)), home='#panic("x") $ * _ ] @ <y>', host="日本 \u202e")
     assert statement_pdf(content).startswith(b"%PDF-")
-
-
-@pytest.mark.parametrize(
-    ("weekday", "weekend", "said"),
-    [
-        ([0] * 24, [0] * 24, ["every day all day"]),
-        ([1] * 24, [0] * 24, ["weekends all day", "weekdays all day"]),
-        ([1] + [0] * 23, [1] + [0] * 23, ["every day 1 am to midnight", "every day midnight to 1 am"]),
-        (
-            [0] * 7 + [1] * 5 + [0] * 5 + [1] * 4 + [0] * 3,
-            [0] * 24,
-            ["weekdays noon to 5 pm and 9 pm to 7 am, weekends all day", "weekdays 7 am to noon and 5 pm to 9 pm"],
-        ),
-    ],
-)
-def test_hours_of_periods_in_words(weekday: list[int], weekend: list[int], said: list[str]) -> None:
-    document = {
-        "energyratestructure": [[], []],
-        "energyweekdayschedule": [weekday] * 12,
-        "energyweekendschedule": [weekend] * 12,
-    }
-    found = energy_hours(document, APRIL, date(2026, 5, 1))
-    texts = [text.split(": ")[1].rstrip(".") for text in found]
-    assert sorted(texts) == sorted(said)
-
-
-def test_hours_differ_by_month() -> None:
-    weekday = by_hour(0, 1)
-    weekday[4] = [0] * 24
-    document = {**RICH, "energyweekdayschedule": weekday}
-    found = energy_hours(document, date(2026, 4, 20), date(2026, 5, 10))
-    assert found[1] == "Period 2: weekdays 4 pm to 9 pm (Apr)."
-    assert "every day all day (May)" in found[0]
 
 
 @pytest.mark.parametrize(("part", "whole", "said"), [(1, 3_000, "less than 0.1 %"), (30, 3_000, "1.0 %")])

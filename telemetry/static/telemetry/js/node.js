@@ -24,6 +24,12 @@ function showTiles(gpus, heardAt) {
   }
 }
 
+// The mean of those that tell, as telemetry/explanation.py has it.
+export function busyRatio(gpus) {
+  const known = gpus.map((gpu) => gpu.values.utilization_ratio?.value ?? null).filter((value) => value !== null);
+  return known.length ? known.reduce((sum, value) => sum + value, 0) / known.length : null;
+}
+
 // Sentence, tiles' faults and what is old are the server's words: fetched again when something about them changed.
 const NODE_TELLS = ["coolant_leak", "enclosure_open"];
 const GPU_TELLS = ["xid", "throttle_reasons", "ecc_double_bit_volatile", "row_remap_failed"];
@@ -45,7 +51,7 @@ setInterval(() => { if (!document.hidden && isSilent()) retell(); }, 60_000);
 
 let waiting = null;
 function receive(state) {
-  bind(state);
+  bind({ ...state, busy_ratio: busyRatio(state.gpus) });
   refreshAges();
   showTiles(state.gpus, state.heard_at);
   const now = about(state);

@@ -15,10 +15,11 @@ function fresh(state, path) {
 const flag = (value, on, off) => (value === null ? "unknown" : value > 0 ? on : off);
 const danger = (state, path, on, off) => (lookUp(state, path)?.value > 0 ? on : flag(fresh(state, path), on, off));
 
-function battery(watts, grid) {
+// It carries the home where the grid is away and the home draws power: else it just gives.
+function battery(watts, grid, homeWatts) {
   if (watts === null) return "unknown";
   if (watts > RESTING_WATTS) return "charging";
-  if (watts < -RESTING_WATTS) return grid === "down" ? "carrying" : "giving";
+  if (watts < -RESTING_WATTS) return grid === "down" && homeWatts > RESTING_WATTS ? "carrying" : "giving";
   return "resting";
 }
 
@@ -37,7 +38,7 @@ export function casesOf(state) {
     grid,
     leak: danger(state, "safety.coolant_leak", "wet", "dry"),
     cabinet: danger(state, "safety.enclosure_open", "open", "closed"),
-    battery: battery(fresh(state, "power.battery_watts"), grid),
+    battery: battery(fresh(state, "power.battery_watts"), grid, fresh(state, "power.home_watts")),
     backup: backup(lookUp(state, "battery.backup_hours_now"), fresh(state, "battery.charge_ratio"), grid),
   };
 }
