@@ -12,8 +12,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from billing import recording
-from billing.greenbutton import csv_import, espi_import, packing
-from billing.greenbutton.filed import BadFile, FiledSeries, one_of_each_flow
+from billing.greenbutton import reading
+from billing.greenbutton.filed import BadFile, FiledSeries
 from billing.greenbutton.vocabulary import Flow
 from billing.intervals.checks import Problem, limit_wh
 from billing.intervals.day import answered
@@ -22,6 +22,7 @@ from billing.intervals.filed import Weigh, file_days
 from billing.intervals.metering import Metered
 from billing.models import Channel, RawMessage, Source
 from billing.readings import usage_of_many
+from homes.apart import Limits, TooHeavy, run_apart
 from homes.models import Home
 
 CHANNELS: Final = {Flow.DELIVERED: Channel.SITE_IMPORT, Flow.RECEIVED: Channel.SITE_EXPORT}
@@ -77,10 +78,13 @@ def import_file(home: Home, body: bytes, name: str = "", point: str = "", now: d
 
 
 def read(body: bytes, zone: str, point: str = "") -> tuple[Mapping[Flow, FiledSeries], tuple[str, ...]]:
-    """A file's series by direction, whichever of the formats it has, and what is left out. Raises BadFile."""
-    text = packing.decoded(packing.unpacked(body))
-    filed = espi_import.read_text(text) if packing.is_xml(text) else csv_import.read_text(text, zone)
-    return one_of_each_flow(filed, point), filed.left_out
+    """`reading.read`, apart from whoever shares this process unless the file is small. Raises BadFile."""
+    if reading.is_small(body):
+        return reading.read(body, zone, point)
+    try:
+        return run_apart(Limits(reading.SECONDS, reading.MEMORY_BYTES), reading.read, body, zone, point)
+    except TooHeavy as error:
+        raise BadFile(str(error), "send a shorter period at a time") from error
 
 
 def _refuse_systematic(found: Mapping[date, Mapping[str, Metered]]) -> None:

@@ -27,7 +27,7 @@ from billing.greenbutton.csv_words import (
 from billing.greenbutton.filed import BadFile, named
 from billing.greenbutton.vocabulary import Flow
 
-MAX_COLUMNS: Final = 200
+MAX_COLUMNS: Final = 64
 _TIMED: Final = frozenset((Role.DATE, Role.START, Role.START_DATE, Role.END, Role.END_DATE, Role.HOUR))
 _SINGLE: Final = (*_TIMED, Role.DURATION, Role.INTERVAL, Role.UNIT, Role.ZONE, Role.REVISION)
 KWH_REMEDY: Final = "export the electricity of each interval, in kWh"

@@ -22,6 +22,8 @@ from billing.greenbutton.packing import decoded
 DELIMITERS: Final = (",", ";", "\t", "|")
 HEADER_WITHIN: Final = 60
 """Lines before the first header at most."""
+MAX_TEXT_LINES: Final = 20_000
+"""Lines that are no data: titles of sections, totals, blank ones."""
 _NO_HEADER: Final = ("no line names its columns", "have a line such as: date, start time, end time, usage (kWh)")
 
 
@@ -34,11 +36,14 @@ def read(body: bytes, zone: str) -> Filed:
 def read_text(text: str, zone: str) -> Filed:
     delimiter = _delimiter(text)
     reader = Reader(zone, has_decimal_commas=delimiter == ";")
-    context, columns = Context(), None
+    context, columns, text_lines = Context(), None, 0
     for line, row in _rows(text, delimiter):
         found = None
         if columns is None or _may_be_text(row):
             found = header(row, line, context)
+            text_lines += 1
+            if text_lines > MAX_TEXT_LINES:
+                raise BadFile(f"more than {MAX_TEXT_LINES} lines are no data", "send a shorter period at a time", line)
             if found is None:
                 context.hear(row)
                 continue

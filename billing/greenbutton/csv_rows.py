@@ -15,7 +15,7 @@ from billing.greenbutton.csv_times import Times
 from billing.greenbutton.csv_words import OTHER_UNITS, WH_PER, Role, quality, unit_of, words
 from billing.greenbutton.filed import BadFile, Filed, FiledInterval, FiledSeries
 from billing.greenbutton.vocabulary import Flow
-from billing.greenbutton.wall_clock import Clock, Placed, Row, place
+from billing.greenbutton.wall_clock import Clock, Placed, Row, place, usual_seconds
 from billing.greenbutton.wall_times import read as told
 from billing.intervals.quality import RANK, Quality
 
@@ -25,10 +25,21 @@ DEFAULT_WH_PER: Final = WH_PER["kwh"]
 
 @dataclass(slots=True)
 class _Stream:
-    """Rows in whose order the clock goes on: their times, and for each direction Wh and quality."""
+    """Rows in whose order the clock goes on: their times, revisions, and for each direction Wh and quality."""
 
     rows: list[Row] = field(default_factory=list)
+    revisions: list[str] = field(default_factory=list)
     amounts: list[list[tuple[Flow, Decimal, Quality]]] = field(default_factory=list)
+
+    def revision_layers(self) -> list[list[int]]:
+        """Positions of rows whose order counts together: revisions of the same times each by themselves."""
+        shown = {(row.start, row.end, row.hour) for row in self.rows}
+        if len(shown) == len(self.rows):
+            return [list(range(len(self.rows)))]
+        found: dict[str, list[int]] = defaultdict(list)
+        for position, revision in enumerate(self.revisions):
+            found[revision].append(position)
+        return list(found.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +54,7 @@ class Reader:
 
     def __init__(self, zone: str, *, has_decimal_commas: bool) -> None:
         self._clock, self._has_decimal_commas = Clock(zone), has_decimal_commas
-        self._streams: dict[tuple[int, str, Flow | None, str], _Stream] = defaultdict(_Stream)
+        self._streams: dict[tuple[int, str, Flow | None], _Stream] = defaultdict(_Stream)
         self._columns: Columns | None = None
         self._is_gas, self._section = False, 0
         self._left_out: dict[str, int] = {}
@@ -72,10 +83,10 @@ class Reader:
         when = self._times.of(cells.text, line)
         amounts = self._amounts(cells, kinds)
         meter = " ".join(cells.text(i) for i in columns.all_of[Role.METER]).strip()
-        revision = cells.of(Role.REVISION)
         flow = next((one.flow for one in kinds if one.flow), None)
-        stream = self._streams[self._section, meter, flow, revision]
+        stream = self._streams[self._section, meter, flow]
         stream.rows.append(when)
+        stream.revisions.append(cells.of(Role.REVISION))
         stream.amounts.append(amounts)
 
     def _leave(self, said: str) -> None:
@@ -123,9 +134,11 @@ class Reader:
     def finished(self) -> Filed:
         """One series for each meter and direction, and what was left out. Raises BadFile."""
         held: dict[tuple[str, Flow], dict[int, _Held]] = defaultdict(dict)
-        for (_, meter, _, revision), stream in self._streams.items():
-            for at, amounts in zip(place(stream.rows, self._clock), stream.amounts, strict=True):
-                self._keep(held, meter, revision, at, amounts)
+        for (_, meter, _), stream in self._streams.items():
+            usual = usual_seconds(stream.rows, self._clock)
+            for layer in stream.revision_layers():
+                for i, at in zip(layer, place([stream.rows[i] for i in layer], self._clock, usual), strict=True):
+                    self._keep(held, meter, stream.revisions[i], at, stream.amounts[i])
         if not any(held.values()):
             raise _nothing(self._left_out)
         series = [

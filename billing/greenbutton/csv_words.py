@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from enum import Enum
+from functools import lru_cache
 from typing import Final
 
 from billing.greenbutton.vocabulary import Flow
@@ -136,6 +137,7 @@ def unit_of(some: Iterable[str]) -> str:
     return min(found, key=lambda unit: (unit in WH_PER, unit), default="")
 
 
+@lru_cache(maxsize=1_000)
 def role(name: str) -> Role:
     """By a column's name alone."""
     some = words(name)

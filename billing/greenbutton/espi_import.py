@@ -77,7 +77,7 @@ def _filed(taken: Sequence[FiledSeries], refused: Sequence[BadFile]) -> Filed:
     taken = [_once(series) for series in taken]
     again -= sum(len(series.intervals) for series in taken)
     if again:
-        said.append(f"{again} intervals that are told twice, alike")
+        said.append(f"{again:,} intervals told twice, alike" if again > 1 else "1 interval told twice, alike")
     return Filed(tuple(taken), tuple(dict.fromkeys(said)))
 
 

@@ -31,6 +31,9 @@ class BadFile(ValueError):
         place = f"line {line}" if line else "the file"
         super().__init__(f"{place}{f', {field}' if field else ''}: {message}; {remedy}")
 
+    def __reduce__(self) -> tuple[type[BadFile], tuple[str, str, int | None, str]]:
+        return BadFile, (self.message, self.remedy, self.line, self.field)
+
 
 @dataclass(frozen=True, slots=True)
 class FiledInterval:

@@ -26,7 +26,7 @@ _MARKS: Final = (
 def unpacked(body: bytes) -> bytes:
     """The one CSV or XML file of a ZIP; anything else as it is. Raises BadFile."""
     check_size(body)
-    if not body.startswith((_ZIP, _EMPTY_ZIP)):
+    if not is_zip(body):
         return body
     _check_directory(body)
     try:
@@ -38,6 +38,10 @@ def unpacked(body: bytes) -> bytes:
         raise BadFile("the ZIP cannot be opened", "unpack it, and send the CSV or XML file in it") from error
     check_size(found)
     return found
+
+
+def is_zip(body: bytes) -> bool:
+    return body.startswith((_ZIP, _EMPTY_ZIP))
 
 
 def _check_directory(body: bytes) -> None:

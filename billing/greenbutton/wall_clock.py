@@ -131,14 +131,19 @@ def _midnight(zone: str, on: date) -> tuple[int, bool]:
     return begin, end - begin == _DAY
 
 
-def place(rows: Sequence[Row], clock: Clock) -> list[Placed]:
-    """Every row of one meter and direction, in the order of the file or its reverse. Raises BadFile."""
+def usual_seconds(rows: Sequence[Row], clock: Clock) -> int:
+    """The length that most rows of one meter and direction have. Raises BadFile where nothing tells it."""
+    return _usual_seconds(_oriented(_numbered(rows, clock)), clock)
+
+
+def place(rows: Sequence[Row], clock: Clock, usual: int) -> list[Placed]:
+    """Where each row of one meter and direction is, in the order in which they were given. Raises BadFile."""
     ordered = _oriented(_numbered(rows, clock))
-    usual = _usual_seconds(ordered, clock)
     starts = [_starts(row, row.seconds or usual, clock) for row in ordered]
     order = _by_wall(ordered, starts)
     placed = _chosen([ordered[i] for i in order], [starts[i] for i in order], usual, clock)
-    return _doubted(placed, [starts[i] for i in order], usual)
+    at_line = {one.line: one for one in _doubted(placed, [starts[i] for i in order], usual)}
+    return [at_line[row.line] for row in rows]
 
 
 def _numbered(rows: Sequence[Row], clock: Clock) -> list[Row]:

@@ -276,6 +276,19 @@ def test_qualities_are_what_the_utility_calls_them() -> None:
     assert found == "mmm" + "eee" + "q"
 
 
+def test_rows_in_any_order_keep_their_own_amounts() -> None:
+    rows = [f"{ON} {n:02}:00,{n}" for n in range(24)]
+    for order in (rows, rows[::-1], rows[::2] + rows[1::2], rows[12:] + rows[:12]):
+        found = read("Start,kWh\n" + "\n".join(order))[0][IN].intervals
+        assert [int(one.wh) for one in found] == [n * 1_000 for n in range(24)]
+
+
+def test_a_time_at_which_each_row_was_revised_is_no_row_of_its_own() -> None:
+    rows = "".join(f"2026-11-01 {n:02}:00,{n},11/02/2026 {n:02}:{n:02}:00\n" for n in range(2, 24))
+    found, left_out = read("Start,kWh,Last Updated\n" + rows, LOS_ANGELES)
+    assert [int(one.wh) for one in found[IN].intervals] == [n * 1_000 for n in range(2, 24)] and not left_out
+
+
 def test_what_the_file_calls_unknown_is_not_zero() -> None:
     body = f"Start,kWh\n{ON} 00:00,1\n{ON} 01:00,\n{ON} 02:00,N/A\n{ON} 03:00,0\n"
     assert [int(one.wh) for one in read(body)[0][IN].intervals] == [1_000, 0]
@@ -356,12 +369,14 @@ def test_every_interval_of_a_day_is_at_its_instant(
 ) -> None:
     """Of days of 23, 23.5, 24, 24.5 and 25 hours, as they come and the newest first."""
     text = shape(walls(zone, on, minutes)).replace(f"{on:%m/%d/%Y}", f"{on:%Y-%m-%d}")
-    header, *body = text.strip().split("\n")
+    header, *body = (line.removesuffix(",1") for line in text.strip().split("\n"))
+    body = [f"{line},{n}" for n, line in enumerate(body)]
     begin = int(datetime(on.year, on.month, on.day, tzinfo=ZoneInfo(zone)).timestamp())
-    expected = [(begin + n * minutes * 60, minutes * 60, Quality.MEASURED) for n in range(len(body))]
+    expected = [(begin + n * minutes * 60, minutes * 60, n * 1_000, Quality.MEASURED) for n in range(len(body))]
     for order in (body, body[::-1]):
         (series,) = read("\n".join([header, *order]), zone)[0].values()
-        assert [(one.start, one.duration, one.quality) for one in series.intervals] == expected
+        found = [(one.start, one.duration, int(one.wh), one.quality) for one in series.intervals]
+        assert found == expected
 
 
 @pytest.mark.parametrize("on", [date(2026, 3, 8), date(2026, 11, 1), date(2026, 6, 10)], ids=str)

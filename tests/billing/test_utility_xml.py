@@ -184,7 +184,7 @@ def test_days_are_one_refusal_and_left_out_beside_quarter_hours() -> None:
 def test_a_reading_that_overlapping_blocks_tell_alike_is_one_and_said() -> None:
     one = reading(AT, 250).replace("n:", "").encode()
     found, left_out = read(feed(of()).replace(one, one + one))
-    assert len(found[IN].intervals) == 2 and left_out == ("1 intervals that are told twice, alike",)
+    assert len(found[IN].intervals) == 2 and left_out == ("1 interval told twice, alike",)
 
 
 def altered(old: bytes, new: bytes) -> bytes:
