@@ -18,7 +18,7 @@ from django.db.backends.postgresql.psycopg_any import DateRange
 from django.db.models import Count, QuerySet
 from django.utils import timezone
 
-from billing import agreements, freshness, runs, self_checks, statements
+from billing import agreements, desk_log, freshness, runs, self_checks, statements
 from billing.failpoints import reach
 from billing.models import Agreement, Close, CloseItem, Statement
 from billing.runs import Days, Held, Rated
@@ -131,6 +131,9 @@ def draft_batch(close: Close, size: int = BATCH) -> int:
     reach("drafted")
     _hold(held)
     _move(drafted, Stage.DRAFTED)
+    desk_log.record(
+        "rated", f"{_homes(len(items))} of {close.month:%B %Y} rated: {len(drafted):,} drafted, {len(held):,} held."
+    )
     return len(items)
 
 
@@ -203,8 +206,12 @@ def issue_batch(close: Close, by: Party | None = None, size: int = BATCH) -> int
     stale = freshness.stale(list(items))
     _move({items[pk]: None for pk in stale}, Stage.WAITING)
     fresh = [pk for pk in items if pk not in stale]
-    statements.issue_many(fresh, by)
+    issued = statements.issue_many(fresh, by)
     _move({items[pk]: pk for pk in fresh}, Stage.ISSUED)
+    if issued:
+        numbers = [statement.number or 0 for statement in issued]
+        said = f"{min(numbers)} to {max(numbers)}" if len(numbers) > 1 else str(numbers[0])
+        desk_log.record("statements_issued", f"Issued for {close.month:%B %Y}: statement {said}.", by=by, subject=said)
     reach("issued")
     return len(items)
 
@@ -237,6 +244,10 @@ def _hold(held: Mapping[int, Held]) -> None:
                 [one.remedy for one in held.values()],
             ],
         )
+
+
+def _homes(count: int) -> str:
+    return "1 home" if count == 1 else f"{count:,} homes"
 
 
 def progress(close: Close) -> Progress:

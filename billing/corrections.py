@@ -9,7 +9,7 @@ from typing import Final
 
 from django.db import transaction
 
-from billing import freshness, history, runs, statements, tariff_book
+from billing import desk_log, freshness, history, runs, statements, tariff_book
 from billing.line_names import name_lines
 from billing.models import Statement, StatementLine
 from billing.runs import Days, Held
@@ -51,7 +51,7 @@ def find(since: date) -> list[Statement]:
     stale: set[int] = set()
     for first in range(0, len(ids), _BATCH):
         stale |= freshness.stale(ids[first : first + _BATCH])
-    return list(Statement.objects.filter(pk__in=stale).order_by("pk"))
+    return list(Statement.objects.select_related("home").filter(pk__in=stale).order_by("pk"))
 
 
 def draft_revisions(since: date) -> list[Statement]:
@@ -64,6 +64,10 @@ def draft_revisions(since: date) -> list[Statement]:
             continue  # what it lacks now shows in the completeness of its month
         if revision is not None:
             drafted.append(revision)
+            words = f"A correction of statement {statement.number} is drafted: it waits to be looked at and issued."
+            desk_log.record(
+                "correction_drafted", words, home=statement.home, subject=str(statement.number), why=revision.why
+            )
     return drafted
 
 

@@ -12,6 +12,7 @@ from typing import Final
 from billing import (
     agreements,
     closing,
+    desk_log,
     ledger,
     meter_feed,
     payout_provider,
@@ -52,6 +53,12 @@ CREDIT: Final = Terms(
 
 
 def seed(homes: Sequence[Home], now: datetime | None = None) -> Iterator[str]:
+    """What `_seed` does, in the desk's log as the demo's simulated past."""
+    with desk_log.by_way(desk_log.Way.DEMO):
+        yield from _seed(homes, now)
+
+
+def _seed(homes: Sequence[Home], now: datetime | None) -> Iterator[str]:
     """Tariffs and agreements for simulated homes, then every month that is over since they began. Yields what was done.
 
     The first home pays a flat fee, the others are held harmless or credited. Agreements begin on the first whole day
@@ -64,10 +71,12 @@ def seed(homes: Sequence[Home], now: datetime | None = None) -> Iterator[str]:
         names = _LINES.get(home.utility, _ELSEWHERE)
         tariff_book.assign(home, lines[names[number % len(names)]], start)
         agreements.conclude(home, FLAT if number == 0 else (HOLD, CREDIT)[number % 2], start)
+    desk_log.record("seeded", f"Simulated: {len(lines)} tariffs published, {len(homes)} agreements concluded.")
     yield f"{len(lines)} tariffs and {len(homes)} agreements"
     _read(at)
     for month in _months(homes, at):
         close = closing.begin(month, now=at)
+        desk_log.record("close_begun", f"Simulated: {month:%B %Y} is being closed.", subject=f"{month:%Y-%m}")
         yield str(closing.run(close, issues=True))
     if homes:
         _settle(homes[0], homes)
@@ -112,6 +121,10 @@ def _settle(first: Home, homes: Sequence[Home]) -> None:
     if statement is not None:
         if statement.total_cents > 0:
             ledger.receive(first.pk, statement.total_cents, f"simulated-receipt:{statement.number}")
+            words = (
+                f"Simulated: the host paid {agreements.money(statement.total_cents)} of statement {statement.number}."
+            )
+            desk_log.record("received", words, home=first, subject=str(statement.number))
         bill = UtilityBill.objects.create(
             home=first,
             number=f"SIMULATED-{statement.number}",
@@ -122,7 +135,10 @@ def _settle(first: Home, homes: Sequence[Home]) -> None:
         )
         reconciliation.reconcile(bill)
         reconciliation.pay(bill)
-    if payouts.create_due([home.pk for home in homes]):
+        words = f"Simulated: the utility's bill {bill.number} was entered, compared and paid."
+        desk_log.record("bill_paid", words, home=first, subject=bill.number)
+    if made := payouts.create_due([home.pk for home in homes]):
+        desk_log.record("payouts_created", f"Simulated: {len(made)} payouts created of what was due.")
         provider = payout_provider.SimulatedProvider()
         for _ in range(3):
             payouts.pursue(provider)

@@ -15,7 +15,8 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from billing import ledger, notices, self_checks
+from billing import desk_log, ledger, notices, self_checks
+from billing.agreements import money
 from billing.ledger import Event
 from billing.models import Code, Entry, Notice, Payout
 from billing.notices import Telling
@@ -79,7 +80,7 @@ def send(payout: Payout, provider: Provider, now: datetime | None = None) -> Pay
         answer = provider.pay(found.key, found.cents, f"party:{found.host_id}")
     except ProviderTimeout as error:
         return _note(found, str(error))
-    return _settle(found, answer, at)
+    return _heard(found, answer, at)
 
 
 @transaction.atomic
@@ -101,7 +102,7 @@ def ask(payout: Payout, provider: Provider, now: datetime | None = None) -> Payo
     except ProviderTimeout as error:
         return _note(payout, str(error))
     if answer is not None:
-        return _settle(payout, answer, at)
+        return _heard(payout, answer, at)
     return send(payout, provider, at) if payout.state == State.SENT else payout
 
 
@@ -130,6 +131,18 @@ def resolve(payout: Payout, is_paid: bool, reason: str, now: datetime | None = N
         raise ValueError("say how you know")
     outcome = Outcome.PAID if is_paid else Outcome.REFUSED
     return _settle(payout, Answer(outcome, payout.reference, reason), now or timezone.now())
+
+
+@transaction.atomic
+def _heard(payout: Payout, answer: Answer, at: datetime) -> Payout:
+    """What the provider says became of it; in the log where that is news."""
+    before = _locked(payout).state
+    found = _settle(payout, answer, at)
+    if found.state != before:
+        said = {State.PAID: "arrived", State.FAILED: "did not go through", State.RETURNED: "came back"}
+        words = f"Payout of {money(found.cents)} {said.get(State(found.state), found.state)}, says the provider."
+        desk_log.record(f"payout_{found.state}", words, home=found.home, subject=found.key, why=found.problem)
+    return found
 
 
 @transaction.atomic

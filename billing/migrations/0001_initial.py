@@ -123,16 +123,17 @@ class Migration(migrations.Migration):
             name='DeskAction',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('way', models.CharField(choices=[('page', 'on a page'), ('api', 'by the API'), ('worker', "The portal's worker"), ('command', 'A command on the server'), ('demo', "The demo's simulated past")], max_length=8)),
                 ('at', models.DateTimeField(auto_now_add=True)),
                 ('kind', models.CharField(max_length=30)),
                 ('subject', models.CharField(blank=True, max_length=60)),
                 ('what', models.CharField(max_length=400)),
                 ('why', models.CharField(blank=True, max_length=500)),
-                ('by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='homes.party')),
+                ('by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='homes.party')),
                 ('home', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='homes.home')),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('kind', ''), _negated=True), models.Q(('what', ''), _negated=True)), name='desk_action_says_what')],
+                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('kind', ''), _negated=True), models.Q(('what', ''), _negated=True)), name='desk_action_says_what'), models.CheckConstraint(condition=models.Q(('by__isnull', False), ('way__in', ('worker', 'command', 'demo')), _connector='OR'), name='desk_action_says_who')],
                 'indexes': [models.Index(fields=['home', '-id'], name='desk_action_of_home')],
 
                 'ordering': ['-id'],

@@ -72,7 +72,12 @@ def test_from_a_tariff_to_a_correction(cast: Cast, clerk: Client) -> None:
     assert issued["words"] == f"Statement {number + 1} is issued: it corrects statement {number}, and the host is told."
     assert post(clerk, "payouts").json()["words"] == "1 payout created, $103.68 in all."
     with acting_as_system():
-        kinds = list(DeskAction.objects.order_by("pk").values_list("kind", flat=True))
+        done = DeskAction.objects.order_by("pk")
+        kinds, by_workers = (
+            list(found.values_list("kind", flat=True)) for found in (done.filter(way="api"), done.filter(way="worker"))
+        )
+        assert done.count() == len(kinds) + len(by_workers)
+    assert by_workers == ["rated", "statements_issued"]
     assert kinds == [
         "tariff_imported",
         "tariff_published",

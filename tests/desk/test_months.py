@@ -57,7 +57,14 @@ def test_from_readings_to_an_issued_statement(cast: Cast, clerk: Client) -> None
         issued = Statement.objects.get()
         kinds = list(DeskAction.objects.order_by("pk").values_list("kind", "by__user__email"))
     assert issued.number and issued.issued_by_id == cast.people["billing"].party_id
-    assert kinds == [(kind, "billing@cast.example") for kind in ("close_begun", "approved", "issued")]
+    clerk_email = "billing@cast.example"
+    assert kinds == [
+        ("close_begun", clerk_email),
+        ("rated", None),
+        ("approved", clerk_email),
+        ("issued", clerk_email),
+        ("statements_issued", clerk_email),
+    ]
 
 
 def test_what_workers_do_while_a_page_is_made_lets_it_look_again(

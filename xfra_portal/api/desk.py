@@ -15,7 +15,7 @@ from rest_framework.request import Request
 
 from billing import heartbeat
 from billing.access import is_desk
-from billing.models import Close, CloseItem
+from billing.models import Close, CloseItem, DeskAction
 from telemetry.payloads import iso
 from xfra_portal.api import desk_shapes, queries
 from xfra_portal.api.base import Response, View, operation, write_operation
@@ -54,7 +54,7 @@ class DeskView(View):
         asked.is_valid(raise_exception=True)
         try:
             done = act(asked.validated_data)
-            log(self.person, done)
+            log(self.person, DeskAction.Way.API, done)
         except REFUSALS as error:
             raise InTheWay(reason(error)) from error
         answer = {

@@ -11,6 +11,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
+from billing.models import DeskAction
 from homes.models import User
 from xfra_portal.api.idempotency import AtWork, KeyReused, perform
 from xfra_portal.desk.done import REFUSALS, Done, log, reason
@@ -49,7 +50,7 @@ def tell(request: HttpRequest, level: int, words: str, to: str) -> HttpResponse:
 
 
 def _logged(by: User, done: Done) -> dict[str, Any]:
-    log(by, done)
+    log(by, DeskAction.Way.PAGE, done)
     return {"words": done.words, "to": done.to}
 
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from django.db import IntegrityError, InternalError
 
+from billing import desk_log
 from billing.agreements import AgreementRefused
 from billing.closing import MonthNotOver
 from billing.corrections import CannotRevise
@@ -75,13 +76,7 @@ def reason(error: Exception) -> str:
     return f"{said[:1].upper()}{said[1:]}" + ("" if said.endswith((".", "!", "?")) else ".")
 
 
-def log(by: User, done: Done) -> None:
+def log(by: User, way: DeskAction.Way, done: Done) -> None:
     """In the transaction of what was done."""
-    DeskAction.objects.create(
-        by=by.party,
-        kind=done.kind,
-        what=done.words[:400],
-        home=done.home,
-        subject=done.subject[:60],
-        why=done.why[:500],
-    )
+    with desk_log.by_way(way):
+        desk_log.record(done.kind, done.words, by=by.party, home=done.home, subject=done.subject, why=done.why)

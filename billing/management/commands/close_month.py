@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from billing import closing
+from billing import closing, desk_log
 from billing.models import CloseItem
 from billing.self_checks import BooksBroken
 
@@ -27,8 +27,10 @@ class Command(BaseCommand):
         except ValueError:
             raise CommandError(f"{options['month']!r} is not a month: write it like 2026-04") from None
         try:
-            close = closing.begin(month)
-            found = closing.run(close, issues=options["issue"], size=options["batch"], say=self._say)
+            with desk_log.by_way(desk_log.Way.COMMAND):
+                close = closing.begin(month)
+                desk_log.record("close_begun", f"{month:%B %Y} is being closed.", subject=f"{month:%Y-%m}")
+                found = closing.run(close, issues=options["issue"], size=options["batch"], say=self._say)
         except (closing.MonthNotOver, BooksBroken) as error:
             raise CommandError(str(error)) from error
         self._say(found)

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from billing import tariff_book
+from billing import desk_log, tariff_book
 from billing.tariffs import UnsupportedTariff, check, start_of
 
 
@@ -46,7 +46,11 @@ class Command(BaseCommand):
             except UnsupportedTariff as error:
                 raise CommandError(str(error)) from error
         state = "published" if options["publish"] else "a draft"
-        self.stdout.write(f"{version.tariff}, version {version.version}, from {valid_from}: {state}")
+        words = f"{version.tariff}, version {version.version}, from {valid_from}: {state}"
+        with desk_log.by_way(desk_log.Way.COMMAND):
+            kind = "tariff_published" if options["publish"] else "tariff_imported"
+            desk_log.record(kind, f"{words}.", subject=version.sha256[:12])
+        self.stdout.write(words)
 
     @staticmethod
     def _read(file: Path) -> dict[str, Any]:
