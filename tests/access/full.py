@@ -11,7 +11,7 @@ from django.utils import timezone
 from homes.access import acting_as_system
 from homes.models import Gpu, WorkOrder
 from telemetry.models import Circuit, GpuXid, NodeStateSpan, NodeStatusRow, OtherSeries
-from telemetry.tables import GUARDED, PARTITION_SECONDS
+from telemetry.tables import GUARDED, IDENTITIES_TABLE, PARTITION_SECONDS
 from tests.cast import Cast
 
 
@@ -31,6 +31,7 @@ def fill(cast: Cast) -> None:
 
 def _write_telemetry(node_id: int, at: datetime) -> None:
     with connection.cursor() as cursor:
+        cursor.execute(f"INSERT INTO {IDENTITIES_TABLE} (version) VALUES (1)")  # noqa: S608
         for table, seconds in PARTITION_SECONDS.items():
             begin = datetime.fromtimestamp(int(at.timestamp()) // seconds * seconds, UTC)
             until = begin + timedelta(seconds=seconds)
