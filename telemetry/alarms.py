@@ -1,8 +1,9 @@
-"""What the portal itself needs somebody for: shown above the nodes' needs on the fleet page."""
+"""What the portal itself needs somebody for: a group of its own on the fleet page, below what nodes need."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -16,7 +17,7 @@ from telemetry.attention import MANY, Severity
 from telemetry.explanation import duration
 from telemetry.node_state import SILENT, Cause
 from telemetry.readings import NodeStatus
-from telemetry.refusals import Reason
+from telemetry.refusals import Reason, Refused
 from telemetry.room import Shortage
 from telemetry.stream import connect
 
@@ -37,14 +38,25 @@ AWAY: Final = "The ingest Redis does not answer: nothing is taken in, senders ke
 class Alarm:
     """One thing for somebody to do. `place` is the name of the page where it is done, if there is one.
 
-    `explains_silence` where nothing is taken in, so that it is no wonder that nothing new is known.
+    `nodes` are the names of those that it is of and `more` counts the others; of what is refused `bodies` were, the
+    last one at `at`. `explains_silence` where nothing is taken in, so that it is no wonder that nothing new is known.
     """
 
     severity: Severity
-    sentence: str
+    words: str
     action: str
     place: str = ""
     explains_silence: bool = False
+    nodes: tuple[str, ...] = ()
+    more: int = 0
+    bodies: int = 0
+    at: datetime | None = None
+
+    @property
+    def sentence(self) -> str:
+        if not self.nodes:
+            return self.words
+        return f"{', '.join(self.nodes)}{f' and {self.more:,} more' if self.more else ''}: {self.words}"
 
 
 @cache
@@ -89,13 +101,15 @@ def ringing() -> list[Alarm]:
         shortages, count = room.shortages(_client()), dead_letters.count(_client())
         risks = room.risks(_client())
         refused = refusals.lately(_client())
+        told = refusals.refused({node_id for ids in refused.values() for node_id in ids}) if refused else {}
         is_watched = room.is_watched(_client())
     except redis.RedisError:
         return [Alarm(Severity.CRITICAL, AWAY, "look at the ingest Redis and at its disk", explains_silence=True)]
     shut = [_of_shortage(short) for short in shortages]
     unsafe = [Alarm(Severity.CRITICAL, sentence, "set it up as docs/operations.md says") for sentence in risks]
-    refusing = [_of_refusals(reason, ids) for reason, ids in refused.items()]
-    return [*shut, *unsafe, *_of_watching(is_watched), *_of_letters(count), *_of_rollups(rollups.stuck()), *refusing]
+    refusing = [_of_refusals(reason, ids, told) for reason, ids in refused.items()]
+    found = [*shut, *unsafe, *_of_watching(is_watched), *_of_letters(count), *_of_rollups(rollups.stuck()), *refusing]
+    return sorted(found, key=lambda alarm: alarm.severity)
 
 
 def _of_shortage(short: Shortage) -> Alarm:
@@ -120,17 +134,26 @@ def _of_letters(count: dead_letters.Count) -> list[Alarm]:
     return found
 
 
-def _of_refusals(reason: Reason, node_ids: list[int]) -> Alarm:
+def _of_refusals(reason: Reason, node_ids: list[int], told: Mapping[int, list[Refused]]) -> Alarm:
     """One for all nodes: a release that is wrong everywhere is one thing to do."""
     named = node_ids[:_NAMED]
     names = dict(Node.objects.filter(pk__in=named).values_list("pk", "hostname"))
-    who = ", ".join(names.get(node_id, f"node {node_id}") for node_id in named)
-    if more := len(node_ids) - len(named):
-        who += f" and {more:,} more"
+    counts = [one for node_id in node_ids for one in told.get(node_id, ()) if one.reason is reason]
     severity = Severity.MAJOR if refusals.loses_samples(reason) else Severity.MINOR
-    if reason is Reason.CLAIMED:
-        severity = Severity.CRITICAL
-    return Alarm(severity, f"{who}: {reason.words}", reason.remedy)
+    return Alarm(
+        Severity.CRITICAL if reason is Reason.CLAIMED else severity,
+        reason.words if len(node_ids) == 1 else plural(reason.words),
+        reason.remedy,
+        nodes=tuple(names[node_id] for node_id in named if node_id in names),
+        more=len(node_ids) - sum(node_id in names for node_id in named),
+        bodies=sum(one.bodies for one in counts),
+        at=max((one.at for one in counts), default=None),
+    )
+
+
+def plural(words: str) -> str:
+    """As it is said of several: sends what ... -> send what ...; still sends -> still send."""
+    return re.sub(r"^(still )?(\w+)s\b", r"\1\2", words)
 
 
 def _of_rollups(stuck: int) -> list[Alarm]:

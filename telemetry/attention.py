@@ -156,6 +156,16 @@ class Row:
         return _PLACES[self.first.kind][1] if self.place else self.first.action
 
 
+def cost_words(row: Row, dollars_a_gpu_hour: float) -> str:
+    """16 GPUs idle, about $46 an hour; empty where what waiting costs is not known."""
+    if not row.lost_gpus:
+        return ""
+    gpus = f"{row.lost_gpus:,} GPU{'' if row.lost_gpus == 1 else 's'}"
+    dollars = row.lost_gpus * dollars_a_gpu_hour
+    cost = f"${dollars:,.0f}" if dollars >= 10 else f"${dollars:.2f}"
+    return f"{gpus} not heard from, up to {cost} an hour" if row.at_most else f"{gpus} idle, about {cost} an hour"
+
+
 _PLACES: Final = {
     Kind.SILENT: ("nothing heard", "ask the utility and the internet provider about an outage there"),
     Kind.LATE: ("what they deliver is late", "wait if that shrinks, for they catch up after an interruption there"),

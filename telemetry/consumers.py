@@ -26,7 +26,8 @@ from telemetry import live, payloads, reads, watchers
 # and of the fleet something is always new, so that there a value does wait as long as this.
 SECONDS_BETWEEN_FRAMES: Final = 0.35
 SLOW_CLIENT_SECONDS: Final = 20.0
-STILL_HERE_SECONDS: Final = 20.0
+STILL_HERE_SECONDS: Final = 8.0
+"""Pages say from ten seconds on that no word has come."""
 """After so long without anything to tell, that is told: a client of a path that died in silence hears nothing else."""
 STILL_HERE: Final = b'{"type":"still_here"}'
 

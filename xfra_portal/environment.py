@@ -100,5 +100,6 @@ DISK_FOLDERS: Final[list[str]] = env.list("XFRA_DISK_FOLDERS", default=[str(DATA
 DISK_FREE_BYTES: Final[int] = env.int("XFRA_DISK_FREE_BYTES", default=1024 * 1024 * 1024)
 DISK_FREE_RATIO: Final[float] = env.float("XFRA_DISK_FREE_RATIO", default=0.02 if PROFILE == "local" else 0.1)
 REDIS_MEMORY_RATIO: Final[float] = env.float("XFRA_REDIS_MEMORY_RATIO", default=0.9)
+GPU_HOUR_DOLLARS: Final[float] = env.float("XFRA_GPU_HOUR_DOLLARS", default=2.90)
 RAW_RETENTION_HOURS: Final[int] = env.int("XFRA_RAW_RETENTION_HOURS", default=72)
 SEAL_AFTER_HOURS: Final[int] = env.int("XFRA_SEAL_AFTER_HOURS", default=2)

@@ -1,4 +1,4 @@
-"""What needs somebody, as the fleet page lists it: of the nodes that it shows, and how much more there is elsewhere."""
+"""What needs somebody, as the fleet page lists it: one list in one order, whatever the page is filtered by."""
 
 from __future__ import annotations
 
@@ -14,28 +14,31 @@ MOST: Final = 25
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
-    """`rows` are the first of `here` many; `elsewhere` counts what the page's filters leave out, `worst` leads it."""
+class Listed:
+    """A row, and whether one of its nodes is among those that the page shows."""
 
-    rows: list[Row]
+    row: Row
+    is_here: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """`rows` are the first of `count`, of which `here` are of nodes that the page shows."""
+
+    rows: list[Listed]
+    count: int
     here: int
-    elsewhere: int
-    worst: Row | None
 
     @property
     def more(self) -> int:
-        return self.here - len(self.rows)
+        return self.count - len(self.rows)
 
 
 def needs_of(items: Iterable[Item], shown: Collection[int], is_whole: bool) -> Needs:
-    """`shown` are the ids of the page's nodes. What is left out is still told of: a filter must hide no leak."""
-    by_place: dict[bool, list[Item]] = {True: [], False: []}
-    for item in items:
-        by_place[item.subject.glance.node_id in shown].append(item)
-    here, elsewhere = attention.rows(by_place[True]), attention.rows(by_place[False])
-    return Needs(
-        rows=here if is_whole else here[:MOST],
-        here=len(here),
-        elsewhere=len(elsewhere),
-        worst=elsewhere[0] if elsewhere else None,
-    )
+    """`shown` are the ids of the page's nodes. A filter hides nothing of what needs somebody, and moves nothing."""
+    found = [Listed(row, _is_here(row, shown)) for row in attention.rows(items)]
+    return Needs(found if is_whole else found[:MOST], len(found), sum(one.is_here for one in found))
+
+
+def _is_here(row: Row, shown: Collection[int]) -> bool:
+    return any(item.subject.glance.node_id in shown for item in row.items)

@@ -152,7 +152,7 @@ def test_home_s_sentences_stay_true(enter: Enter) -> None:
         "safety.coolant_leak": reading(1), "safety.enclosure_open": None, "power.grid_up": reading(0),
         "power.battery_watts": reading(-2000), "internet.home.up": reading(1, 120),
     })  # fmt: skip
-    expect(sentences["leak"]).to_have_text("The leak sensor is wet: shown to the operator", timeout=15_000)
+    expect(sentences["leak"]).to_have_text("The leak sensor is wet: on the operator's list", timeout=15_000)
     expect(sentences["cabinet"]).to_have_text("not known whether the cabinet is closed")
     expect(sentences["battery"]).to_have_text("carrying your home")
     expect(sentences["internet"]).to_have_text("Unknown")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -88,18 +89,67 @@ def test_a_path_that_dies_in_silence_is_left(server: Server) -> None:
     server.say({"type": "fleet", "cells": [cell(1, node_watts=2000.0)]})
     expect(total(page, "watts")).to_have_text("2.0 kW")
     for _ in range(3):
-        server.wait(50)
+        server.wait(20)
+        expect(page.locator("[data-connection]")).to_contain_text("The console has heard nothing since")
         server.say({"type": "still_here"})
         page.wait_for_timeout(50)
+        expect(page.locator("[data-connection]")).to_be_hidden()
     assert len(server.sockets) == 1
-    server.wait(70)
+    server.wait(28)
     assert len(server.sockets) == 2
-    expect(page.locator("[data-connection]")).to_contain_text("Connection lost")
+    expect(page.locator("[data-connection]")).to_contain_text("Trying again…")
     server.say({"type": "still_here"})
     expect(page.locator("[data-connection]")).to_be_hidden()
     page.evaluate("dispatchEvent(new Event('online'))")
     page.wait_for_timeout(100)
     assert len(server.sockets) == 3
+
+
+def home(as_of: str) -> str:
+    def reading(value: float) -> dict[str, Any]:
+        return {"value": value, "at": as_of}
+
+    power = {name: reading(1500.0) for name in ("site_watts", "home_watts", "node_watts", "battery_watts", "grid_up")}
+    node = {"state": "working", "cause": "", "since": as_of, "as_of": as_of}
+    state = {"heard_at": as_of, "node": node, "power": power, "safety": {}, "internet": {"home": {}}, "battery": {}}
+    return f"""<!doctype html>
+      <div data-live="/ws/homes/1/" data-zone="America/Phoenix" data-snapshot='{json.dumps(state)}'>
+      <section data-retold="story" data-state="working"><h1>Your node is working.</h1></section>
+      <template data-out-of-touch><h1>Nothing new since <span data-since></span>.</h1></template>
+      <svg data-flow><path data-stream="site_watts"></path></svg></div>
+      <div data-connection hidden></div><script type="module" src="/static/xfra_portal/js/home.js"></script>"""
+
+
+def test_a_home_that_is_cut_off_says_so_and_stops_moving(server: Server) -> None:
+    """At ten seconds nothing moves and it says so, at 25 the story is of then; offline at once; a word heals it."""
+    page = server.page
+    now = page.evaluate("new Date().toISOString()")
+    server.text = home(now)
+    page.goto(f"{URL}/homes/1/")
+    flow, stream, words = page.locator("[data-flow]"), page.locator("[data-stream]"), page.locator("[data-connection]")
+    expect(stream).to_have_class(re.compile(r"\bon\b"))
+    server.wait(8)
+    expect(words).to_be_hidden()
+    server.wait(3)
+    expect(flow).to_have_class(re.compile("stale"))
+    expect(stream).not_to_have_class(re.compile(r"\bon\b"))
+    expect(words).to_contain_text("No word for 1")
+    expect(page.locator("h1")).to_have_text("Your node is working.")
+    server.wait(15)
+    expect(words).to_contain_text("No word for 2")
+    expect(page.locator("h1")).to_contain_text("Nothing new since")
+    server.text = home(page.evaluate("new Date().toISOString()")).replace("is working", "works again")
+    server.say(state_of(server.text))
+    expect(page.locator("h1")).to_have_text("Your node works again.")
+    expect(stream).to_have_class(re.compile(r"\bon\b"))
+    page.context.set_offline(True)
+    expect(words).to_contain_text("You are offline.")
+    expect(stream).not_to_have_class(re.compile(r"\bon\b"))
+
+
+def state_of(text: str) -> Any:
+    (found,) = re.findall("data-snapshot='([^']*)'", text)
+    return json.loads(found)
 
 
 def test_what_the_portal_has_not_told_of_for_a_minute_is_not_known(server: Server) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -217,8 +218,48 @@ def test_a_filter_hides_no_leak() -> None:
     other = replace(glance(State.WORKING, xids=(ToldXid(0, 48, None), ToldXid(1, 48, None))), node_id=8)
     items = attention.needs([Subject("theirs", 16, leak), Subject("mine", 16, other)], NOW)
     found = needs_of(items, {8}, is_whole=False)
-    assert (found.here, found.elsewhere, found.more) == (2, 1, 0)
-    assert found.worst and found.worst.sentence == "leak sensor wet"
+    assert (found.here, found.count, found.more) == (2, 3, 0)
+    assert [(one.row.sentence == "leak sensor wet", one.is_here) for one in found.rows] == [
+        (True, False), (False, True), (False, True),
+    ]  # fmt: skip
+
+
+ORDER = [
+    ("a leak", glance(State.WORKING, coolant_leak=True, coolant_leak_at=NOW - timedelta(minutes=1))),
+    ("an open cabinet", glance(State.SLOWER, Cause.MISSING_GPUS, enclosure_open=True, enclosure_open_at=NOW)),
+    ("16 GPUs idle", glance(State.DOWN, Cause.NO_GPUS, gpus=0)),
+    ("4 GPUs missing", glance(State.SLOWER, Cause.MISSING_GPUS, gpus=12, gone_at=[NOW] * 4)),
+    ("4 GPUs missing, later", glance(State.SLOWER, Cause.MISSING_GPUS, gpus=12, gone_at=[NOW + timedelta(1)] * 4)),
+    ("an XID of long ago", glance(State.WORKING, xids=(ToldXid(0, 48, NOW - timedelta(days=9)),))),
+    ("an XID of today", glance(State.WORKING, xids=(ToldXid(0, 48, NOW - timedelta(hours=1)),))),
+]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_order_is_safety_severity_cost_age_whatever_is_shown(seed: int) -> None:
+    subjects = [Subject(name, 16, replace(found, node_id=i)) for i, (name, found) in enumerate(ORDER)]
+    random.Random(seed).shuffle(subjects)
+    items = attention.needs(subjects, NOW)
+    for shown in (set(), {6}, {0, 3}, set(range(7))):
+        found = needs_of(items, shown, is_whole=True)
+        assert [one.row.title for one in found.rows] == [name for name, _ in ORDER]
+        assert found.here == len(shown)
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (ORDER[0][1], ""),
+        (ORDER[2][1], "16 GPUs idle, about $46 an hour"),
+        (ORDER[3][1], "4 GPUs idle, about $12 an hour"),
+        (glance(State.SLOWER, Cause.MISSING_GPUS, gpus=15, gone_at=[NOW]), "1 GPU idle, about $2.90 an hour"),
+        (glance(State.UNKNOWN, Cause.SILENT), "16 GPUs not heard from, up to $46 an hour"),
+        (ORDER[5][1], ""),
+    ],
+)
+def test_what_waiting_costs_as_far_as_it_is_known(found: NodeGlance, words: str) -> None:
+    (row,) = needs(found)
+    assert attention.cost_words(row, 2.90) == words
 
 
 def test_the_whole_list_is_there_for_the_asking() -> None:
@@ -363,8 +404,9 @@ def test_nothing_within_the_cells_ends_their_script() -> None:
     "query", ["q=%00", "state=nonsense", "group=nonsense&sort=nonsense", "site_group=%00x", "range=1y&metric=;"]
 )
 def test_nonsense_in_the_address_is_harmless(cast: Cast, query: str) -> None:
-    assert cast.client("operator").get(f"/fleet/?{query}").status_code == 200
-    assert cast.client("operator").get(f"/fleet/nodes/{cast.node.hostname}/?{query}").status_code == 200
+    status = 400 if "%00" in query else 200
+    for path in ("/fleet/", f"/fleet/nodes/{cast.node.hostname}/"):
+        assert cast.client("operator").get(f"{path}?{query}").status_code == status
 
 
 @needs_database

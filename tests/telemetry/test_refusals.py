@@ -163,9 +163,17 @@ def test_what_goes_on_now_rings(make_node: MakeNode, ingest_redis: redis.Redis) 
     refusals.tell(ingest_redis, {(nodes[0].pk, Reason.RATE): (1, 0), (nodes[1].pk, Reason.NOT_KEPT): (1, 7)})
     clock, pace = alarms.ringing()
     assert clock.severity is Severity.MAJOR and pace.severity is Severity.MINOR
-    assert clock.sentence.endswith(" and 2 more: sends samples of more than 10 minutes ahead")
+    assert clock.sentence.endswith(" and 2 more: send samples of more than 10 minutes ahead")
     assert pace.sentence == f"{nodes[0].hostname}: sends faster than a node may"
     assert clock.action == "correct the node's clock"
+    assert (len(clock.nodes), clock.more, clock.bodies) == (3, 2, 5) and clock.at
+    assert (pace.nodes, pace.more, pace.bodies) == ((nodes[0].hostname,), 0, 1)
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_several_send_where_one_sends(reason: Reason) -> None:
+    verb = alarms.plural(reason.words).removeprefix("still ").split()[0]
+    assert verb in ("send", "name") and alarms.plural("still sends x sends") == "still send x sends"
 
 
 @pytest.mark.usefixtures("system")

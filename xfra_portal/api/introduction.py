@@ -50,7 +50,7 @@ SECTIONS: Final = (
             " most three times a second. Staff have `/ws/nodes/{node_id}/` (`live` of a node) and `/ws/fleet/`"
             " (`cells` of the fleet: all, then those that changed). Offer the subprotocols `xfra.v1` and"
             " `bearer.<access token>`. Each message is whole, so a lost one does not matter.",
-            'Where there is nothing to tell, `{"type": "still_here"}` comes every 20 seconds: after 60 seconds without'
+            'Where there is nothing to tell, `{"type": "still_here"}` comes every 8 seconds: after 60 seconds without'
             " any message the path is dead, connect again. It closes with 4401: renew the token; 4403: sign in again;"
             " 4404: not yours, do not retry; 1013 and whatever the network does: connect again after 1 s, 2 s, 4 s,"
             " at most 30 s.",

@@ -7,12 +7,14 @@ from decimal import Decimal
 from typing import Any
 
 from django import template
+from django.conf import settings
 from django.template import Context
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from telemetry.attention import Row, cost_words
 from telemetry.explanation import Sentence
 from xfra_portal import bill_words, formats
 from xfra_portal.homeowner.cases import CASES
@@ -139,6 +141,16 @@ def state_mark(state: str) -> SafeString:
     """The state's shape. Decorative: the word stands beside it."""
     shape = mark_safe(_SHAPES.get(state, _SHAPES["unknown"]))  # noqa: S308  (constants of this module)
     return format_html('<svg class="state-mark" viewBox="0 0 20 20" aria-hidden="true">{}</svg>', shape)
+
+
+@register.simple_tag
+def cost_of_waiting(row: Row) -> str:
+    return cost_words(row, settings.GPU_HOUR_DOLLARS)
+
+
+@register.simple_tag
+def gpu_hour_price() -> str:
+    return f"${settings.GPU_HOUR_DOLLARS:,.2f}"
 
 
 @register.simple_tag

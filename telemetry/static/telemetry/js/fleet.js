@@ -94,7 +94,9 @@ function replace(selector, fresh) {
     return copy.innerHTML;
   };
   const [mine, theirs] = [document.querySelector(selector), fresh.querySelector(selector)];
-  if (bare(mine) !== bare(theirs)) mine.replaceWith(document.adoptNode(theirs));
+  if (bare(mine) === bare(theirs)) return;
+  if (mine.querySelector(".portal-alarms[open]")) theirs.querySelector(".portal-alarms")?.setAttribute("open", "");
+  mine.replaceWith(document.adoptNode(theirs));
 }
 
 function rebuild(fresh) {
@@ -143,4 +145,6 @@ setInterval(forget, 5000);
 keepAges();
 read(document);
 build();
-if (page.dataset.fleet) watch(page.dataset.fleet, receive);
+// The console may be blind: it says since when.
+const nothingSince = (seconds, at) => `The console has heard nothing since ${format.clock(at)} (${seconds} s).`;
+if (page.dataset.fleet) watch(page.dataset.fleet, receive, nothingSince);

@@ -4,7 +4,7 @@ import { bind, valueAt } from "./bind.js";
 import { RESTING_WATTS, casesOf, isFresh } from "./cases.js";
 import { drawCharts } from "./charts.js";
 import * as format from "./format.js";
-import { watch } from "./live.js";
+import { hasLostTouch, isQuiet, watch } from "./live.js";
 
 const TICK_MS = 5000;
 const RETRY_MS = 20_000;
@@ -15,7 +15,7 @@ let state = page ? JSON.parse(page.dataset.snapshot) : null;
 function showStreams(cases) {
   const flow = document.querySelector("[data-flow]");
   if (!flow) return;
-  const stale = cases.heard !== "now";
+  const stale = cases.heard !== "now" || isQuiet();
   flow.classList.toggle("stale", stale);
   for (const stream of flow.querySelectorAll("[data-stream]")) {
     const watts = valueAt(state, `power.${stream.dataset.stream}`);
@@ -79,9 +79,11 @@ async function retell() {
 }
 
 // Nobody answers: the last story is not left standing as if it were today's.
+let isLost = false;
 function loseTouch() {
   const story = document.querySelector('[data-retold="story"]');
-  if (!story || !state.node.as_of || isFresh(state.node.as_of)) return;
+  if (!story || !state.node.as_of || (isFresh(state.node.as_of) && !hasLostTouch())) return;
+  isLost = true;
   const since = format.clock(state.node.as_of, page.dataset.zone, "long");
   if (story.querySelector("[data-since]")?.textContent === since) return;
   const words = document.querySelector("template[data-out-of-touch]").content.cloneNode(true);
@@ -97,8 +99,19 @@ function show() {
   retellIfDue(cases);
 }
 
+// The path itself: what moves stops at once, and the story is of then.
+function showTouch() {
+  if (document.hidden) return;
+  showStreams(casesOf(state));
+  if (hasLostTouch()) loseTouch();
+}
+
 function receive(payload) {
   state = payload;
+  if (isLost && !hasLostTouch()) {
+    isLost = false;
+    retell();
+  }
   bind(state);
   refreshAges();
   showMeters();
@@ -111,4 +124,6 @@ if (page) {
   show();
   watch(page.dataset.live, receive);
   setInterval(show, TICK_MS);
+  setInterval(showTouch, 1000);
+  for (const event of ["offline", "online"]) addEventListener(event, showTouch);
 }
