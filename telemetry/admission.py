@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from telemetry.batch import OTHER, Batch, Float64s, Instants, Int64s
-from telemetry.catalogue import are_blank
+from telemetry.blanks import are_blank
 from telemetry.expected_bytes import Slate
 from telemetry.gathering import Gathered
-from telemetry.known_series import Found, KnownSeries, Meaning
+from telemetry.known_series import Found, KnownSeries
+from telemetry.meanings import Meaning
 from telemetry.remote_write import STALE_BITS, BadSeries
+from telemetry.rivals import Verdict, repeated
 
 FUTURE_MS: Final = 600_000
 TOO_OLD: Final = "older than raw samples are kept"
 TOO_NEW: Final = "more than 10 minutes in the future"
 OUT_OF_BOUNDS: Final = "out of bounds"
+CONTRADICTED: Final = "of what another series tells otherwise"
 HISTOGRAMS: Final = "native histograms, which are not kept"
 EXEMPLARS: Final = "exemplars, which are not kept"
 
@@ -91,7 +94,8 @@ def admit(
     batch = Batch(
         node_id, known.layout, series, Instants.of(at_ms[sifted.keep][kept]), sifted.values[sifted.keep][kept]
     )
-    return Admitted(batch, refused, sifted.nothing, 0 if all_or_told else body.histograms + body.exemplars)
+    not_kept = 0 if all_or_told else body.histograms + body.exemplars
+    return _settle(Admitted(batch, refused, sifted.nothing, not_kept), known, len(np.unique(series)) < len(series))
 
 
 def _look_up(
@@ -161,8 +165,24 @@ def _believe(node_id: int, found: Found, known: KnownSeries, now: float, oldest_
         odd = blank.any() or not ((value >= low) & (value <= high)).all()  # NaN is odd
     batch = Batch(node_id, known.layout, found.series, found.instants, value)
     if odd or (at_ms and (min(at_ms) < window_ms[0] or max(at_ms) > window_ms[1])):
-        return _kept_of(batch, found, window_ms)
-    return Admitted(batch)
+        return _settle(_kept_of(batch, found, window_ms), known, found.repeats)
+    return _settle(Admitted(batch), known, found.repeats)
+
+
+def _settle(admitted: Admitted, known: KnownSeries, repeats: bool) -> Admitted:
+    """One value for a cell at an instant: what contradicts the one that is kept is refused."""
+    batch = admitted.batch
+    verdicts = known.rivals.judge(batch)
+    if repeats:
+        again = repeated(batch.series, batch.at_ms, batch.values) * np.uint8(Verdict.REFUSE)
+        verdicts = again if verdicts is None else np.maximum(verdicts, again)
+    if verdicts is None or not verdicts.any():
+        return admitted
+    contradicted = Counter({CONTRADICTED: int((verdicts == Verdict.REFUSE).sum())})
+    keep = verdicts == Verdict.KEEP
+    kept = replace(batch, series=batch.series[keep], instants=Instants.of(batch.at_ms[keep]), values=batch.values[keep])
+    absent = admitted.absent + int((verdicts == Verdict.LEAVE).sum())
+    return replace(admitted, batch=kept, refused=admitted.refused + contradicted, absent=absent)
 
 
 def _kept_of(batch: Batch, found: Found, window_ms: tuple[int, int]) -> Admitted:

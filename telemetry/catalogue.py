@@ -16,9 +16,6 @@ from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-
 from telemetry import units
 
 LabelPairs = tuple[tuple[str, str], ...]
@@ -61,14 +58,6 @@ class Source:
     column: Column
     scale: float
 
-
-BLANKS: Final = {"int32": 0x7FFFFFF0, "fp64": 1 << 47, "int64": 0x7FFF_FFFF_FFFF_FFF0}
-"""DCGM's ways to say that a field has no value, by the type of the field: each of these numbers is "blank", and the
-three after it are "not found", "not supported" and "not permitted". Source: dcgm_structs.h."""
-_KINDS_OF_BLANK: Final = 4
-_NO_NUMBER: Final = 9.22e18
-"""From here on there are only blanks: as doubles those of int64 are one number, and shorter decimals are near it."""
-DCGM_PREFIX: Final = "DCGM_"
 
 GPU_UUID_LABEL: Final = "UUID"
 CIRCUIT_LABEL: Final = "circuit"
@@ -298,6 +287,20 @@ _declare_internet_and_work()
 _declare_gpu()
 _add(Kind.CIRCUIT, "power_watts", Shape.GAUGE, -1e6, 1e6, ("xfra_circuit_power_watts", 1))
 
+ALARMS: Final = frozenset({"coolant_leak", "enclosure_open", "row_remap_failed", "xid"})
+"""The columns in which a number other than 0 says that something is wrong: of two sensors, either may say so."""
+INSTANCE_LABELS: Final = ("GPU_I_ID", "GPU_I_PROFILE")
+"""A series of dcgm-exporter that has one of these is of a part of a GPU (MIG)."""
+OF_AN_INSTANCE: Final = frozenset(
+    [
+        *("utilization_ratio", "memory_utilization_ratio", "encoder_utilization_ratio", "decoder_utilization_ratio"),
+        *("graphics_active_ratio", "tensor_active_ratio", "dram_active_ratio", "sm_active_ratio", "sm_occupancy_ratio"),
+        *("memory_free_bytes", "memory_used_bytes", "memory_reserved_bytes", "memory_total_bytes"),
+        *("pcie_sent_bytes", "pcie_received_bytes"),
+    ]
+)
+"""The columns of a GPU of which each of its parts has its own value; of the others every part tells the whole's."""
+
 COLUMNS: Final[dict[Kind, tuple[Column, ...]]] = {
     kind: tuple(column for column in _columns if column.kind is kind) for kind in Kind
 }
@@ -333,14 +336,6 @@ def _stems() -> dict[str, str]:
 
 
 _by_stem: Final = _stems()
-
-
-def are_blank(values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-    """Which values, as DCGM tells them, say that there is none. For a series of DCGM only: elsewhere they are numbers."""
-    found = values >= _NO_NUMBER
-    for blank in (BLANKS["int32"], BLANKS["fp64"]):
-        found |= (values >= blank) & (values < blank + _KINDS_OF_BLANK)
-    return found
 
 
 def find_source(metric: str, labels: dict[str, str]) -> Source | None:

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from telemetry.batch import Float64s, Int64s
-from telemetry.known_series import LABEL_BYTES_BUDGET, SERIES_BUDGET, Meaning, key_of, meaning_of
+from telemetry.known_series import LABEL_BYTES_BUDGET, SERIES_BUDGET, key_of
+from telemetry.meanings import Meaning, meaning_of
 from telemetry.remote_write import MAX_LABELS_BYTES, BadSeries, RawSeries
 
 MAX_MEANT: Final = 2 * SERIES_BUDGET

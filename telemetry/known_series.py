@@ -10,16 +10,20 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections import defaultdict
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from telemetry.batch import OTHER, Float64s, GpuSubject, Instants, Int64s, Layout, OtherSubject, runs
-from telemetry.catalogue import CIRCUIT_LABEL, DCGM_PREFIX, GPU_UUID_LABEL, Kind, are_blank, find_source
+from telemetry.batch import OTHER, Float64s, Instants, Int64s, Layout, runs
+from telemetry.catalogue import Kind
 from telemetry.expected_bytes import VALUED, ZERO, ExpectedBytes, Slate
-from telemetry.remote_write import BadBody, BadSeries, label_span, parse_labels
+from telemetry.meanings import Meaning, meaning_of
+from telemetry.remote_write import BadBody, BadSeries, label_span
+from telemetry.rivals import Rivals
 
 SERIES_BUDGET: Final = 3000
 OVER_BUDGET: Final = "over the budget of"
@@ -52,32 +56,6 @@ _MORE_BITS: Final = 0x0080_80808080
 
 
 @dataclass(frozen=True, slots=True)
-class Meaning:
-    """What the samples of one series are: the column they feed, or their place in the generic table."""
-
-    kind: int
-    code: int
-    subject: GpuSubject | OtherSubject | str | None
-    scale: float
-    low: float
-    high: float
-    has_blanks: bool = False
-    """Whether some numbers say that there is none, as DCGM's do."""
-
-    @property
-    def scaling(self) -> tuple[float, float, float, float]:
-        """See Found.scaling."""
-        return self.scale, self.low, self.high, float(self.has_blanks)
-
-    def is_plain(self, sample: bytes, window_ms: tuple[int, int]) -> bool:
-        """Whether a sample in the usual form is kept without a second thought: in time, in bounds, and no blank."""
-        (value,) = _DOUBLE.unpack_from(sample, 3) if len(sample) == 18 else (0.0,)
-        at_ms = _milliseconds(int.from_bytes(sample[-6:], "little"))
-        is_blank = self.has_blanks and bool(are_blank(np.array([value]))[0])
-        return window_ms[0] <= at_ms <= window_ms[1] and self.low <= value * self.scale <= self.high and not is_blank
-
-
-@dataclass(frozen=True, slots=True)
 class Found:
     """What a body says, before it is believed: (n,) arrays. Values as sent.
 
@@ -89,6 +67,8 @@ class Found:
     instants: Instants
     values: Float64s
     scaling: Float64s
+    repeats: bool
+    """Whether a series comes more than once."""
 
 
 @dataclass(slots=True)
@@ -105,6 +85,7 @@ class _Shape:
     valued: npt.NDArray[np.bool_] | None
     """Which have; None: all of them."""
     scaling: Float64s
+    repeats: bool
     used_at: float
 
 
@@ -119,6 +100,7 @@ class KnownSeries:
         self._budget = budget
         self._numbers: dict[bytes, int] = {}
         self._meanings: list[Meaning] = []
+        self.rivals = Rivals()
         self._keys: list[bytes] = []
         self._sizes: list[int] = []
         """By number: by what a series is known, and of how many bytes its labels are."""
@@ -226,7 +208,7 @@ class KnownSeries:
             values[shape.valued] = some
         if now > shape.used_at + _USED_SECONDS:
             self._used_at[shape.series], shape.used_at = now, now
-        return Found(shape.series, instants, values, shape.scaling)
+        return Found(shape.series, instants, values, shape.scaling, shape.repeats)
 
     def _walk(self, message: bytes, now: float, window_ms: tuple[int, int]) -> _Shape | None:
         """Which series these are, where each ends, and whether its sample has a value (zero is left out on the wire).
@@ -260,7 +242,8 @@ class KnownSeries:
         self._used_at[series] = now
         ends, valued = (np.concatenate(some) for some in zip(*parts, strict=True))
         have = None if valued.all() else valued
-        return _Shape(stretches, series, ends - 8, ends[valued] - 15, have, self.scaling(series), now)
+        repeats = len(np.unique(series)) < len(series)
+        return _Shape(stretches, series, ends - 8, ends[valued] - 15, have, self.scaling(series), repeats, now)
 
     def _expect(self, message: bytes, position: int, now: float, window_ms: tuple[int, int]) -> tuple[int, int] | None:
         """Which series begins here and how many follow it as they are here; None where that is not the usual form.
@@ -282,7 +265,7 @@ class KnownSeries:
                     self._put(number, label_bytes, sample)
                     return number, _WINDOW
                 meaning, after = meaning_of(label_bytes), end + (18 if sample == VALUED else 9)
-                if not meaning.is_plain(message[end:after], window_ms):
+                if not meaning.is_plain(*_sample(message[end:after]), window_ms):
                     break
                 number = self.learn(label_bytes, meaning, now, sample)
                 if count and number != first + count:  # it took the number of one that is gone
@@ -310,7 +293,18 @@ class KnownSeries:
                 tuple(tables[Kind.CIRCUIT]),
                 tuple(tables[OTHER]),
             )
+            self._compare()
         return self._layout
+
+    def _compare(self) -> None:
+        """Find the series that tell of the same."""
+        by_cell: dict[Hashable, list[int]] = defaultdict(list)
+        for number, meaning in enumerate(self._meanings):
+            by_cell[meaning.cell].append(number)
+        shared = {number: cell for cell, numbers in by_cell.items() if len(numbers) > 1 for number in numbers}
+        names = {number: self._meanings[number].labels for number in shared}
+        alarms = (cell for number, cell in shared.items() if self._meanings[number].is_alarm)
+        self.rivals.know(shared, names, alarms, len(self._meanings))
 
     def scaling(self, series: npt.NDArray[np.uint16]) -> Float64s:
         """See Found.scaling."""
@@ -346,35 +340,10 @@ def _milliseconds(varint: int) -> int:
     return pairs & 0x3FFF | (pairs >> 16 & 0x3FFF) << 14 | pairs >> 32 << 28
 
 
-def meaning_of(label_bytes: bytes) -> Meaning:
-    """What a series is by its labels. Raises BadSeries."""
-    labels = parse_labels(label_bytes)
-    name = labels["__name__"]
-    source = find_source(name, labels)
-    column = source.column if source else None
-    subject: GpuSubject | str | None = None
-    if column is not None and column.kind is Kind.GPU:
-        subject = _gpu(labels)
-    elif column is not None and column.kind is Kind.CIRCUIT:
-        subject = labels.get(CIRCUIT_LABEL, "")[:60] or None
-    if column is None or source is None or (column.kind is not Kind.NODE and subject is None):
-        rest = {key: value for key, value in sorted(labels.items()) if key != "__name__"}
-        return Meaning(OTHER, 0, OtherSubject(name, rest), 1.0, -np.inf, np.inf, name.startswith(DCGM_PREFIX))
-    has_blanks = column.kind is Kind.GPU
-    return Meaning(int(column.kind), column.code, subject, source.scale, column.low, column.high, has_blanks)
-
-
-def _gpu(labels: dict[str, str]) -> GpuSubject | None:
-    uuid = labels.get(GPU_UUID_LABEL, "")
-    slot = labels.get("gpu", "")
-    if not uuid or len(uuid) > 64:
-        return None
-    return GpuSubject(
-        uuid,
-        int(slot) if slot.isdecimal() and len(slot) < 4 else None,
-        labels.get("modelName", "")[:120],
-        labels.get("pci_bus_id", "")[:32],
-    )
+def _sample(sample: bytes) -> tuple[float, int]:
+    """Value and milliseconds of a sample in the usual form."""
+    (value,) = _DOUBLE.unpack_from(sample, 3) if len(sample) == 18 else (0.0,)
+    return value, _milliseconds(int.from_bytes(sample[-6:], "little"))
 
 
 def _subject_index(meanings: list[Meaning]) -> tuple[npt.NDArray[np.uint32], dict[int, list[Any]]]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Final
 
 from google.protobuf.json_format import Parse, ParseError
@@ -132,10 +133,10 @@ def _values(kind: str, point: Any) -> Iterator[tuple[str, Labels, float]]:
         running = 0
         for bound, count in zip([*point.explicit_bounds, math.inf], point.bucket_counts, strict=False):
             running += count
-            yield "_bucket", {"le": "+Inf" if bound == math.inf else f"{bound:g}"}, float(running)
+            yield "_bucket", {"le": "+Inf" if bound == math.inf else _decimal(bound)}, float(running)
     else:
         for quantile in point.quantile_values:
-            yield "", {"quantile": f"{quantile.quantile:g}"}, quantile.value
+            yield "", {"quantile": _decimal(quantile.quantile)}, quantile.value
     yield "_sum", {}, point.sum
     yield "_count", {}, float(point.count)
 
@@ -146,7 +147,11 @@ def _labels(attributes: Sequence[Any]) -> Labels:
         raise BadSeries(f"more than {MAX_LABELS} labels")
     if any(len(pair.key) > MAX_LABEL_NAME_BYTES for pair in attributes):
         raise BadSeries("label name or value is too long")
-    return {_label_name(pair.key): _text(pair.value) for pair in attributes if pair.key}
+    texts = {pair.key: _text(pair.value) for pair in attributes if pair.key}
+    found: dict[str, list[str]] = defaultdict(list)
+    for key in sorted(texts):  # of keys that are one name in Prometheus, the values stand side by side
+        found[_label_name(key)].append(texts[key])
+    return {name: ";".join(values) for name, values in found.items()}
 
 
 def _text(value: Any) -> str:
@@ -189,6 +194,14 @@ def _name(name: str, unit: str, *, is_total: bool, is_gauge: bool) -> str:
         parts = [*(part for part in parts if part != "total"), "total"]
     joined = "_".join(parts)
     return f"_{joined}" if joined[:1].isdigit() else joined
+
+
+def _decimal(value: float) -> str:
+    """All the digits that tell it from others, without an exponent: 10 and 0.00001."""
+    if not math.isfinite(value):
+        return str(value)
+    digits = f"{Decimal(repr(value)):f}"
+    return digits.rstrip("0").rstrip(".") if "." in digits else digits
 
 
 def _label_name(key: str) -> str:

@@ -20,7 +20,7 @@ from typing import Any, Final
 import redis
 import redis.asyncio
 
-from telemetry.admission import EXEMPLARS, HISTOGRAMS, OUT_OF_BOUNDS, TOO_NEW, TOO_OLD
+from telemetry.admission import CONTRADICTED, EXEMPLARS, HISTOGRAMS, OUT_OF_BOUNDS, TOO_NEW, TOO_OLD
 from telemetry.known_series import OVER_BUDGET
 from telemetry.stream import connect
 
@@ -46,6 +46,7 @@ class Reason(StrEnum):
     TOO_LARGE = "too_large"
     FORMAT = "format"
     BOUNDS = "bounds"
+    RIVALS = "rivals"
     RATE = "rate"
     NOT_KEPT = "not_kept"
 
@@ -78,6 +79,10 @@ _WORDS: Final = {
     Reason.TOO_LARGE: ("sends bodies that are too large", "let its agent send fewer samples at a time"),
     Reason.FORMAT: ("sends in another format", "let its agent send remote-write, or OTLP to its own address"),
     Reason.BOUNDS: ("sends values that cannot be", "see which exporter prints another unit, and the sensor"),
+    Reason.RIVALS: (
+        "has two series that tell different values of one thing",
+        "see whether two exporters or agents tell of the same GPU, circuit or meter, and stop one",
+    ),
     Reason.RATE: ("sends faster than a node may", "see whether its agent catches up, or sends everything again"),
     Reason.NOT_KEPT: ("sends native histograms, exemplars or deltas, which are not kept", ""),
 }
@@ -85,6 +90,7 @@ _OF_COMPLAINTS: Final = {
     TOO_OLD: Reason.PAST,
     TOO_NEW: Reason.FUTURE,
     OUT_OF_BOUNDS: Reason.BOUNDS,
+    CONTRADICTED: Reason.RIVALS,
     HISTOGRAMS: Reason.NOT_KEPT,
     EXEMPLARS: Reason.NOT_KEPT,
 }
