@@ -12,13 +12,14 @@ from typing import Final
 import redis
 
 from homes.models import Node
-from telemetry import dead_letters, refusals, rollups, room
+from telemetry import dead_letters, refusals, rollups, room, standstills
 from telemetry.attention import MANY, Severity
 from telemetry.explanation import duration
 from telemetry.node_state import SILENT, Cause
 from telemetry.readings import NodeStatus
 from telemetry.refusals import Reason, Refused
 from telemetry.room import Shortage
+from telemetry.standstills import Standstill
 from telemetry.stream import connect
 
 _ACTIONS: Final = {
@@ -103,12 +104,14 @@ def ringing() -> list[Alarm]:
         refused = refusals.lately(_client())
         told = refusals.refused({node_id for ids in refused.values() for node_id in ids}) if refused else {}
         is_watched = room.is_watched(_client())
+        still = standstills.lately(_client())
     except redis.RedisError:
         return [Alarm(Severity.CRITICAL, AWAY, "look at the ingest Redis and at its disk", explains_silence=True)]
     shut = [_of_shortage(short) for short in shortages]
     unsafe = [Alarm(Severity.CRITICAL, sentence, "set it up as docs/operations.md says") for sentence in risks]
     refusing = [_of_refusals(reason, ids, told) for reason, ids in refused.items()]
-    found = [*shut, *unsafe, *_of_watching(is_watched), *_of_letters(count), *_of_rollups(rollups.stuck()), *refusing]
+    watching = [*_of_watching(is_watched), *_of_standstills(still)]
+    found = [*shut, *unsafe, *watching, *_of_letters(count), *_of_rollups(rollups.stuck()), *refusing]
     return sorted(found, key=lambda alarm: alarm.severity)
 
 
@@ -121,6 +124,16 @@ def _of_watching(is_watched: bool) -> list[Alarm]:
     """Whoever measures is who judges silence, rolls up and bills: the worker for everything but draining."""
     action = "see whether beat and a worker for the queue default run, and whether it keeps up"
     return [] if is_watched else [Alarm(Severity.MAJOR, UNWATCHED, action)]
+
+
+def _of_standstills(found: list[Standstill]) -> list[Alarm]:
+    """The longest of those lately, for all."""
+    if not found:
+        return []
+    longest = max(found, key=lambda one: one.seconds)
+    words = longest.sentence + (f", and {len(found) - 1:,} times more" if len(found) > 1 else "")
+    action = "see the log of telemetry.standstills for what held it: such work belongs in a process of its own"
+    return [Alarm(Severity.MAJOR, words, action)]
 
 
 def _of_letters(count: dead_letters.Count) -> list[Alarm]:

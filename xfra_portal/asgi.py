@@ -19,6 +19,7 @@ from telemetry.door import RemoteWriteDoor  # noqa: E402
 from telemetry.otlp_door import PATHS as OTLP_PATHS  # noqa: E402
 from telemetry.otlp_door import OtlpDoor  # noqa: E402
 from telemetry.routing import websocket_urlpatterns  # noqa: E402
+from xfra_portal.lifespan import lifespan  # noqa: E402
 from xfra_portal.origins import AllowedOrigins  # noqa: E402
 from xfra_portal.patience import Patience  # noqa: E402
 from xfra_portal.socket_auth import TokenSubprotocolMiddleware  # noqa: E402
@@ -43,6 +44,7 @@ _sockets = URLRouter([*websocket_urlpatterns, re_path("", WebsocketDenier.as_asg
 
 application = ProtocolTypeRouter(
     {
+        "lifespan": lifespan,
         "http": Guard(_http),
         "websocket": Guard(AllowedOrigins(AuthMiddlewareStack(TokenSubprotocolMiddleware(_sockets)))),
     }

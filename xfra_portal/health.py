@@ -18,6 +18,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from telemetry import room
+from telemetry.standstills import TELLER
 from telemetry.stream import connect
 from xfra_portal import pulse
 from xfra_portal.celery import app
@@ -41,6 +42,7 @@ async def readyz(request: HttpRequest) -> JsonResponse:
     """200 when every part is reachable, else 503; `parts` says which one is not, and why.
 
     `taking_in` says whether nodes' samples are taken in now: without room they are not, while the pages go on.
+    `stood_still_seconds` is how long the process that answers last stood still for everybody within 15 minutes, or 0.
     """
     body = await _everything.answer()
     return JsonResponse(body, status=200 if body["ready"] else 503)
@@ -58,7 +60,7 @@ async def _look_at_everything() -> dict[str, Any]:
     parts = dict(zip(checks, problems, strict=True))
     ready = all(problem is None for problem in parts.values())
     said = {name: problem or "ok" for name, problem in parts.items()}
-    return {"ready": ready, "parts": said, "taking_in": taking_in}
+    return {"ready": ready, "parts": said, "taking_in": taking_in, "stood_still_seconds": TELLER.lately}
 
 
 _everything = Probe(_look_at_everything)
