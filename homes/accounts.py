@@ -4,35 +4,46 @@ day on, and TOTP seeds are sealed before they are stored.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import logging
 from contextlib import nullcontext
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from allauth.account.adapter import DefaultAccountAdapter
-from allauth.account.models import EmailAddress, Login
+from allauth.account.models import Login
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.signals import authenticator_added
 from allauth.mfa.totp.internal.auth import generate_totp_secret
 from allauth.usersessions.models import UserSession
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from django.conf import settings
+from cryptography.fernet import InvalidToken
 from django.db import transaction
 from django.db.models.signals import post_save
 from django.http import HttpRequest
 
 from homes.access import acting_as
 from homes.models import OperatorRole, User
+from homes.sealing import sealer
 
 logger = logging.getLogger("homes.accounts")
 
+_PURPOSE: Final = "mfa"
 _SEALED: Final = ("secret", "seed")
 """Of an authenticator app, and of recovery codes. Passkeys hold nothing that is secret here."""
 
 
 class AccountAdapter(DefaultAccountAdapter):
+    error_messages: ClassVar[dict[str, Any]] = {
+        **DefaultAccountAdapter.error_messages,
+        "account_inactive": "This account is closed.",
+        "email_password_mismatch": "That email and password do not belong together.",
+        "enter_current_password": "That is not your present password.",
+        "incorrect_code": "That code is not right. Take the newest one.",
+        "incorrect_password": "That is not your password.",
+        "invalid_password_reset": "That link was used already, or is too old. Get a new one.",
+        "rate_limited": "That was too often. Wait a few minutes and try again.",
+        "too_many_login_attempts": "Too many attempts failed. Wait five minutes and try again.",
+    }
+
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
 
@@ -49,23 +60,41 @@ class AccountAdapter(DefaultAccountAdapter):
         with acting_as(user.pk) if user else nullcontext():
             return str(super().clean_password(password, user))
 
-    def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
-        """On behalf of whose address it is: the link is good in any browser, also where somebody else is signed in."""
-        with acting_as(email_address.user_id):
-            return bool(super().confirm_email(request, email_address))
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Without the request's Host, which is whatever a sender says; some mails follow when the request is over."""
+        self.render_mail(template_prefix, email, {"email": email, **context}).send()
+
+    def send_notification_mail(
+        self, template_prefix: str, user: User, context: dict[str, Any] | None = None, email: str | None = None
+    ) -> None:
+        """What it tells of has happened: a mail server that is away is logged, and does not make that look undone."""
+        try:
+            super().send_notification_mail(template_prefix, user, context, email)
+        except OSError:
+            logger.exception("person %s was not told by mail: %s", user.pk, template_prefix)
 
 
 class SealedMFAAdapter(DefaultMFAAdapter):
     """A stolen database dump must not hold working second factors."""
 
+    error_messages: ClassVar[dict[str, Any]] = {
+        **DefaultMFAAdapter.error_messages,
+        "cannot_delete_authenticator": "This is the last one, and your account needs a second factor.",
+        "cannot_generate_recovery_codes": "Add a passkey or an authenticator app first; codes stand in for them.",
+        "incorrect_code": "That was not accepted. Take the newest code, or try the passkey again.",
+    }
+
+    def generate_authenticator_name(self, user: User, type: Authenticator.Type) -> str:  # noqa: A002 - allauth's name
+        return f"Passkey {Authenticator.objects.filter(user=user, type=type).count() + 1}"
+
     def encrypt(self, text: str) -> str:
-        return _sealer().encrypt(text.encode()).decode()
+        return sealer(_PURPOSE).encrypt(text.encode()).decode()
 
     def decrypt(self, encrypted_text: str) -> str:
         """What was sealed under the secret key or one that it replaced. Of a seal that none of them opens a seed that
         nobody has: every code is wrong then, and somebody is told why."""
         try:
-            return _sealer().decrypt(encrypted_text.encode()).decode()
+            return sealer(_PURPOSE).decrypt(encrypted_text.encode()).decode()
         except InvalidToken:
             logger.error("a second factor is sealed under another SECRET_KEY: add that to SECRET_KEY_FALLBACKS")
             return str(generate_totp_secret())
@@ -79,11 +108,11 @@ def reseal() -> tuple[int, int]:
     """Seal anew, under the present secret key; of how many authenticators, and how many are left because no key opens
     them."""
     resealed = lost = 0
-    sealer = _sealer()
+    opener = sealer(_PURPOSE)
     for authenticator in Authenticator.objects.select_for_update().filter(data__has_any_keys=list(_SEALED)):
         sealed = {name: authenticator.data[name] for name in _SEALED if name in authenticator.data}
         try:
-            authenticator.data |= {name: sealer.rotate(text.encode()).decode() for name, text in sealed.items()}
+            authenticator.data |= {name: opener.rotate(text.encode()).decode() for name, text in sealed.items()}
         except InvalidToken:
             lost += 1
             continue
@@ -113,13 +142,3 @@ def _end_other_sessions_of_staff(request: HttpRequest, user: User, **kwargs: Any
 def _end_sessions(user: User, but: str | None) -> None:
     for session in UserSession.objects.filter(user=user).exclude(session_key=but):
         session.end()
-
-
-def _sealer() -> MultiFernet:
-    """Seals under the present secret key, opens under those before it too."""
-    return MultiFernet([_fernet(key) for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)])
-
-
-def _fernet(secret_key: str) -> Fernet:
-    digest = hashlib.sha256(b"mfa:" + secret_key.encode()).digest()
-    return Fernet(base64.urlsafe_b64encode(digest))

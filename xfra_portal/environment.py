@@ -10,6 +10,8 @@ from typing import Final
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from xfra_portal.native_apps import AndroidApp, android_apps, ios_apps
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 PROFILES: Final = ("local", "test", "production")
 _NAME: Final = r"://(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:]+\])(?::\d{1,5})?"
@@ -88,6 +90,8 @@ SAMPLES_URL: Final[str] = env.str("SAMPLES_URL", default="")
 ORIGINS: Final[list[str]] = _origins()
 EMAIL_URL: Final[str] = _email_url()
 DEFAULT_FROM_EMAIL: Final[str] = _sender()
+ANDROID_APPS: Final[list[AndroidApp]] = android_apps(env.list("XFRA_ANDROID_APPS", default=[]))
+IOS_APPS: Final[list[str]] = ios_apps(env.list("XFRA_IOS_APPS", default=[]))
 STATEMENT_SIGNING_KEY: Final[str] = env.str("XFRA_STATEMENT_KEY", default="")
 PAYOUT_PROVIDER: Final[str] = _payout_provider()
 SHOWS_SIMULATED_DATA: Final[bool] = env.bool("XFRA_SIMULATED", default=PROFILE == "local")

@@ -64,7 +64,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "homes.last_use.LastUseMiddleware",
 ]
 
 ROOT_URLCONF = "xfra_portal.urls"
@@ -170,22 +170,30 @@ ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_ADAPTER = "homes.accounts.AccountAdapter"
 ACCOUNT_EMAIL_VERIFICATION = "none"  # people are invited by an operator; nobody signs up by themselves
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # strangers are not written to
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 15 * 60  # so long the password, or the second factor, counts as given just now
+# allauth's own would write each address into a table of its own, and sign people in by it after they changed it.
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "django.contrib.auth.tokens.PasswordResetTokenGenerator"
+ACCOUNT_RATE_LIMITS = {"manage_email": "10/h/user"}
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGOUT_ON_GET = False
+USERSESSIONS_TRACK_ACTIVITY = True
 MFA_ADAPTER = "homes.accounts.SealedMFAAdapter"
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # allauth keeps no addresses here; whoever has one has it by invitation or proof
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_PASSKEY_LOGIN_ENABLED = True
-MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not IS_PRODUCTION  # http://localhost, which browsers allow too
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = False  # it would be any origin; http://localhost is good without: homes.passkeys
+ANDROID_APPS = e.ANDROID_APPS
+IOS_APPS = e.IOS_APPS
+PASSKEY_APP_ORIGINS = [app.passkey_origin for app in ANDROID_APPS]
 MFA_TOTP_ISSUER = "XFRA portal"
 REQUIRE_OPERATOR_MFA = IS_PRODUCTION
 HEADLESS_CLIENTS = ("app",)
-HEADLESS_TOKEN_STRATEGY = "allauth.headless.tokens.strategies.jwt.JWTTokenStrategy"
-HEADLESS_JWT_ALGORITHM = "HS256"
-HEADLESS_JWT_STATEFUL_VALIDATION_ENABLED = True  # signing out ends the access token too
-HEADLESS_JWT_ACCESS_TOKEN_EXPIRES_IN = 300
-# A refresh token is worth no more than its session, which each renewal lets last anew.
-HEADLESS_JWT_REFRESH_TOKEN_EXPIRES_IN = SESSION_COOKIE_AGE = 14 * 86400
-HEADLESS_SERVE_SPECIFICATION = True
+HEADLESS_TOKEN_STRATEGY = "homes.app_sessions.AppTokenStrategy"
+SESSION_COOKIE_AGE = 14 * 86400
 
 LANGUAGE_CODE = "en-us"
 USE_I18N = False
@@ -227,7 +235,8 @@ CONTENT_SECURITY_POLICY = {
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_SSL_REDIRECT = IS_PRODUCTION
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+# Platforms follow no redirect to what they ask of a site.
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^\.well-known/(assetlinks\.json|apple-app-site-association)$"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if IS_PRODUCTION else None
 SECURE_HSTS_SECONDS = 365 * 86400 if IS_PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = IS_PRODUCTION

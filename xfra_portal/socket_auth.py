@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from allauth.headless.tokens.strategies.jwt.internal import validate_access_token
 from channels.db import database_sync_to_async
 
-from xfra_portal.api.authentication import session_of
+from homes.app_sessions import caller_of
 
 PREFIX: Final = "bearer."
 
@@ -33,8 +32,5 @@ class TokenSubprotocolMiddleware:
 @database_sync_to_async
 def _caller_of(token: str) -> tuple[Any, Any]:
     """The person, and the session that the token belongs to: the socket ends with it when the app signs out."""
-    found = validate_access_token(token)
-    if found is None:
-        return None, None
-    user, payload = found
-    return user, session_of(payload)
+    caller = caller_of(token)
+    return (caller.user, caller.session) if caller else (None, None)

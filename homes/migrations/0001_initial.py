@@ -2,6 +2,7 @@
 
 import django.db.models.deletion
 import django.db.models.functions.text
+import django.utils.timezone
 import homes.models.contacts
 import homes.models.places
 import uuid
@@ -200,6 +201,20 @@ class Migration(migrations.Migration):
             options={
                 'constraints': [models.CheckConstraint(condition=models.Q(('role__in', ['viewer', 'operator', 'technician', 'billing', 'admin'])), name='operator_role_known')],
             },
+        ),
+        migrations.CreateModel(
+            name='AppSession',
+            fields=[
+                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ('session_key', models.CharField(max_length=40, unique=True)),
+                ('current_id', models.UUIDField()),
+                ('previous_id', models.UUIDField(blank=True, null=True)),
+                ('answer_sealed', models.TextField(blank=True)),
+                ('began_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('renewed_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('reused_at', models.DateTimeField(blank=True, null=True)),
+                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='app_sessions', to=settings.AUTH_USER_MODEL)),
+            ],
         ),
         migrations.AddConstraint(
             model_name='user',

@@ -32,6 +32,7 @@ class Migration(migrations.Migration):
             old=row_security.ITSELF_OR_SIGNING_IN,
             new=row_security.ITSELF_OR_SIGNING_IN,
         ),
+        row_security.guard_rows("homes_appsession", row_security.IS_SYSTEM),
         row_security.guard_rows("homes_user_groups", row_security.IS_SYSTEM),
         row_security.guard_rows("homes_user_user_permissions", row_security.IS_SYSTEM),
         row_security.guard_rows(

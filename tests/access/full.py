@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 from django.db import connection
 from django.utils import timezone
 
 from homes.access import acting_as_system
-from homes.models import Gpu, WorkOrder
+from homes.models import AppSession, Gpu, WorkOrder
 from telemetry.models import Circuit, GpuXid, NodeStateSpan, NodeStatusRow, OtherSeries
 from telemetry.tables import GUARDED, IDENTITIES_TABLE, PARTITION_SECONDS
 from tests.cast import Cast
@@ -25,6 +26,7 @@ def fill(cast: Cast) -> None:
             NodeStatusRow.objects.create(node=node, state="working", since=at, as_of=at)
             GpuXid.objects.create(gpu=Gpu.objects.filter(node=node)[0], node=node, code=48, since=at)
             NodeStateSpan.objects.create(node=node, state="working", started_at=at)
+        AppSession.objects.create(user=cast.people["owner"], session_key="k" * 32, current_id=uuid4())
         WorkOrder.objects.create(node=cast.other_node, technician=cast.people["idle_technician"], summary="x")
         _write_telemetry(cast.node.pk, at)
 

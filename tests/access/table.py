@@ -66,6 +66,8 @@ desk-publish-tariff          mmm m mmmmmm m
 desk-answer-question         mmm m mmmmmm m
 healthz                      ... . ...... .
 readyz                       ~~~ ~ ~~~~~~ ~
+apps-of-android              ... . ...... .
+apps-of-apple                ... . ...... .
 api-me                       ... . ...... U
 api-homes                    ... . ...... U
 api-home                     ... - ...-.. U

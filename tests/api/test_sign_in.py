@@ -71,12 +71,13 @@ def test_password_then_code_then_tokens_then_out(cast: Cast) -> None:
     assert renewed.status_code == 200
     app.tokens |= renewed.json()["data"]
     assert app.call("get", "/api/v1/me").status_code == 200
-    assert App().call("post", RENEW, {"refresh_token": old}).status_code == 400, "a refresh token works once"
+    again = App().call("post", RENEW, {"refresh_token": old})
+    assert again.json()["data"] == renewed.json()["data"], "at once again, the same: the answer may be lost"
 
     assert app.call("delete", SESSION).status_code == 401  # allauth's answer for: you are signed out now
     refused = app.call("get", "/api/v1/me")
     assert refused.status_code == 401 and refused["Content-Type"] == "application/problem+json"
-    assert App().call("post", RENEW, {"refresh_token": app.tokens["refresh_token"]}).status_code == 400
+    assert App().call("post", RENEW, {"refresh_token": app.tokens["refresh_token"]}).status_code == 401
 
 
 def test_a_token_shows_its_persons_homes_and_no_others(cast: Cast) -> None:
@@ -127,4 +128,4 @@ def test_guessing_is_slowed_down(cast: Cast) -> None:
 
 def test_nobody_signs_up_alone(cast: Cast) -> None:
     body = {"email": "new@cast.example", "password": PASSWORD}
-    assert App().call("post", "/_allauth/app/v1/auth/signup", body).status_code == 403
+    assert App().call("post", "/_allauth/app/v1/auth/signup", body).status_code == 404

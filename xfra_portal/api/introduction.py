@@ -27,8 +27,9 @@ SECTIONS: Final = (
             " `is_pending` asks for a second factor: `POST /_allauth/app/v1/auth/2fa/authenticate` with the header"
             " `X-Session-Token: <meta.session_token>` and `code`. Every request then carries"
             " `Authorization: Bearer <access token>`; a browser that is signed in needs nothing.",
-            "`DELETE /_allauth/app/v1/auth/session` signs out; it answers 401, which there means done. These"
-            " addresses are described in full at `/_allauth/openapi.json`.",
+            "`DELETE /_allauth/app/v1/auth/session` signs out; it answers 401, which there means done. What"
+            " changes how somebody signs in takes a proof from within 15 minutes, else it answers 401 with"
+            " `meta.is_authenticated` true: `POST /_allauth/app/v1/auth/reauthenticate` with `password`, then again.",
         ),
         "curl -s $PORTAL/_allauth/app/v1/auth/login -H 'Content-Type: application/json' \\\n"
         '     -d \'{"email": "maya@example.com", "password": "..."}\'\n'
@@ -37,8 +38,10 @@ SECTIONS: Final = (
     Section(
         "Renewing the token",
         (
-            "On 401, `POST /_allauth/app/v1/tokens/refresh`, once at a time: it brings `data.access_token` and a new"
-            " `data.refresh_token`, which takes the place of the old one. Store it first. 400 there: sign in again.",
+            "On 401, `POST /_allauth/app/v1/tokens/refresh`: it brings `data.access_token` and a new"
+            " `data.refresh_token`, which takes the place of the old one. Store it first. An answer that was lost can"
+            " be asked for again for 60 seconds. 401 there: sign in again; `errors[0].code` is `refresh-unknown`, or"
+            " `refresh-reused` where an old token was used, which may have been copied.",
         ),
         "curl -s $PORTAL/_allauth/app/v1/tokens/refresh -H 'Content-Type: application/json' \\\n"
         '     -d "{\\"refresh_token\\": \\"$REFRESH_TOKEN\\"}"',
