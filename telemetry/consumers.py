@@ -31,7 +31,9 @@ STILL_HERE_SECONDS: Final = 8.0
 """After so long without anything to tell, that is told: a client of a path that died in silence hears nothing else."""
 STILL_HERE: Final = b'{"type":"still_here"}'
 
-NOT_SIGNED_IN, WITHDRAWN, NOT_FOUND, TRY_LATER = 4401, 4403, 4404, 1013
+NOT_SIGNED_IN, WITHDRAWN, NOT_FOUND, TOO_MANY, TRY_LATER, TOO_BIG = 4401, 4403, 4404, 4429, 1013, 1009
+MOST_HEARD_BYTES: Final = 4096
+"""Of a client's frame: there is nothing to say, and a larger one is no slip."""
 CONSOLE_ROLES: Final = (
     OperatorRole.Role.VIEWER,
     OperatorRole.Role.OPERATOR,
@@ -66,9 +68,11 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await self.close(NOT_FOUND)
             return
         self.group, self.user_id, self.password_mark = group, user.pk, user.get_session_auth_hash()
+        if not watchers.join(self):
+            await self.close(TOO_MANY)
+            return
         await self.channel_layer.group_add(group, self.channel_name)
         self._frames = asyncio.create_task(self._send_frames(user))
-        watchers.join(self)
 
     async def disconnect(self, code: int) -> None:
         if self._frames is None:
@@ -87,7 +91,9 @@ class LiveConsumer(AsyncWebsocketConsumer):
         await getattr(self, get_handler_name(message))(message)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        """Clients have nothing to say here; what they send is ignored."""
+        """Clients have nothing to say here; what they send is ignored, unless it is much."""
+        if len(bytes_data or (text_data or "").encode()) > MOST_HEARD_BYTES:
+            await self.close(TOO_BIG)
 
     async def live_state(self, event: live.StateMessage) -> None:
         self._newest = event["payload"]

@@ -29,6 +29,8 @@ logger = logging.getLogger("telemetry.watchers")
 SECONDS_BETWEEN_CHECKS: Final = 4.0
 """Of one watcher, at most, but for the eighth of it that passes between two rounds."""
 ROUNDS: Final = 8
+MOST_OF_A_PERSON: Final = 32
+"""Sockets through one process: more tabs and devices than anybody has, and less than hold a process up."""
 
 
 class Watcher(Protocol):
@@ -51,9 +53,10 @@ class Watcher(Protocol):
         ...
 
 
-def join(watcher: Watcher) -> None:
-    """Ask every few seconds until `leave`. Called within the event loop that serves the watcher."""
-    _rounds.setdefault(asyncio.get_running_loop(), Rounds()).join(watcher)
+def join(watcher: Watcher) -> bool:
+    """Ask every few seconds until `leave`. Called within the event loop that serves the watcher. False where this
+    person watches through as many as anybody may."""
+    return _rounds.setdefault(asyncio.get_running_loop(), Rounds()).join(watcher)
 
 
 def leave(watcher: Watcher) -> None:
@@ -69,10 +72,13 @@ class Rounds:
         self._task: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()
 
-    def join(self, watcher: Watcher) -> None:
+    def join(self, watcher: Watcher) -> bool:
+        if sum(each.user_id == watcher.user_id for each in self._due) >= MOST_OF_A_PERSON:
+            return False
         self._due[watcher] = _next()
         if self._task is None:
             self._task = asyncio.create_task(self._go_round())
+        return True
 
     def leave(self, watcher: Watcher) -> None:
         self._due.pop(watcher, None)

@@ -65,8 +65,9 @@ class Socket:
     async def is_quiet(self, seconds: float) -> bool:
         return bool(await self._wire.receive_nothing(timeout=seconds))
 
-    async def say(self, text: str) -> None:
-        await self._wire.send_input({"type": "websocket.receive", "text": text})
+    async def say(self, frame: str | bytes) -> None:
+        kind = "text" if isinstance(frame, str) else "bytes"
+        await self._wire.send_input({"type": "websocket.receive", kind: frame})
 
     async def close(self) -> None:
         await self._wire.send_input({"type": "websocket.disconnect", "code": 1000})

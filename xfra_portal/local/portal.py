@@ -18,6 +18,8 @@ from xfra_portal.local.state import State
 ROOT = Path(__file__).resolve().parent.parent.parent
 KEEP_ALIVE_SECONDS = 75
 """Longer than proxies keep a connection that they do not use, and than a node waits between two pushes."""
+MOST_SOCKET_BYTES = 4096
+"""Of a frame that a client sends; none of ours has anything to say."""
 
 
 @dataclass(frozen=True)
@@ -142,19 +144,18 @@ def _steps(options: Options, begins_again: bool) -> list[Step]:
     return steps
 
 
+def web_command(options: Options) -> list[str]:
+    """As docs/operations.md says for production too, but for the address."""
+    command = [sys.executable, "-m", "uvicorn", "xfra_portal.asgi:application"]
+    command += ["--host", "127.0.0.1", "--port", str(options.port), "--no-access-log", "--log-level", "warning"]
+    command += ["--http", "xfra_portal.impatience:ImpatientProtocol", "--no-server-header"]
+    command += ["--ws", "websockets-sansio", "--ws-per-message-deflate", "false"]
+    command += ["--ws-max-size", str(MOST_SOCKET_BYTES)]
+    return [*command, "--timeout-graceful-shutdown", "3", "--timeout-keep-alive", str(KEEP_ALIVE_SECONDS)]
+
+
 def _processes(options: Options) -> list[Process]:
-    python = sys.executable
-    web = [python, "-m", "uvicorn", "xfra_portal.asgi:application", "--host", "127.0.0.1", "--port", str(options.port)]
-    web += [
-        "--ws",
-        "websockets-sansio",
-        "--ws-per-message-deflate",
-        "false",
-        "--no-access-log",
-        "--log-level",
-        "warning",
-    ]
-    web += ["--timeout-graceful-shutdown", "3", "--timeout-keep-alive", str(KEEP_ALIVE_SECONDS)]
+    python, web = sys.executable, web_command(options)
     celery = [python, "-m", "celery", "-A", "xfra_portal"]
     # Apart: while samples come a drain ends only to hand over, and watching, rollups and billing cannot wait for that.
     ingest = _worker(celery, "ingest", _shards())
