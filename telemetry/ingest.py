@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from django.db import InterfaceError, OperationalError
@@ -14,7 +15,7 @@ from psycopg.errors import CheckViolation
 from psycopg_pool import PoolTimeout
 from redis import RedisError
 
-from telemetry import dead_letters, live, partitions, states, storage
+from telemetry import dead_letters, listening, live, partitions, states, storage
 from telemetry.batch import Batch, CorruptBatch, decode
 from telemetry.evidence import Delivery
 from telemetry.ownership import Ownership, owned
@@ -55,11 +56,11 @@ def drain_shard(shard: int) -> int:
         drain = Drain(client, shard)
         drain.ensure_group()
         drain.take_back_kept()
-        return _drain(drain, ownership, shard)
+        return _drain(drain, ownership, Told(lambda: listening.since(client, shard)), shard)
 
 
-def _drain(drain: Drain, ownership: Ownership, shard: int) -> int:
-    told, stored, until = Told(), 0, time.monotonic() + MAX_SECONDS
+def _drain(drain: Drain, ownership: Ownership, told: Told, shard: int) -> int:
+    stored, until = 0, time.monotonic() + MAX_SECONDS
     while time.monotonic() < until:
         entries = drain.read(ENTRIES_PER_READ, told.due_ms(LINGER_MS))
         if not ownership.is_sure():  # whose the shard is now finds these entries where they are
@@ -85,7 +86,8 @@ class Told:
     as of when what was stored last had come, so that no backlog of the portal's is taken for silence of theirs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, listens_since: Callable[[], datetime | None]) -> None:
+        self._listens_since = listens_since
         self._touched: dict[int, Delivery] = {}
         self._due = self._due_behind = 0.0
 
@@ -107,7 +109,8 @@ class Told:
         touched, self._touched = self._touched, {}
         began = time.monotonic()
         try:
-            states.judge(touched, max(delivery.came_at for delivery in touched.values()), touched)
+            as_of = max(delivery.came_at for delivery in touched.values())
+            states.judge(touched, as_of, touched, self._listens_since() or as_of)
             live.publish(touched)
         except _AWAY:
             raise

@@ -40,6 +40,12 @@ def judgeable(client: redis.Redis, now: datetime) -> dict[int, datetime]:
     return found
 
 
+def since(client: redis.Redis, shard: int) -> datetime | None:
+    """Since when the portal listens to a shard without a gap; None where nobody does. To ask this is not to listen."""
+    began: Any = client.get(_key(shard))
+    return datetime.fromtimestamp(int(began) / 1000, UTC) if began else None
+
+
 def _since(client: redis.Redis, shard: int, now: datetime) -> datetime:
     began: Any = client.set(_key(shard), int(now.timestamp() * 1000), nx=True, get=True, ex=GAP_SECONDS)
     if began is None:

@@ -48,8 +48,8 @@ class Cause(StrEnum):
     NO_GPUS = "no_gpus"
     NEVER_HEARD = "never_heard"
     NOT_JUDGED = "not_judged"
-    """The portal is behind: what came SILENCE_SECONDS ago has not been looked at. Said when read (see reads), never
-    recorded."""
+    """The portal is behind: what came SILENCE_SECONDS ago has not been looked at. Said when read (see reads), and
+    recorded of the time in which nobody looked as soon as somebody does."""
 
 
 SILENT: Final = frozenset({Cause.SILENT, Cause.SILENT_LINE_UP})

@@ -16,7 +16,7 @@ from telemetry import fleet_latest, latest, presence, xid_changes
 from telemetry.catalogue import Kind
 from telemetry.evidence import Delivery, Served, gather, gpu_sightings, heard_ms
 from telemetry.models import NodeStateSpan, NodeStatusRow
-from telemetry.node_state import SILENT, Cause, Evidence, Verdict, classify
+from telemetry.node_state import SILENCE_SECONDS, SILENT, Cause, Evidence, State, Verdict, classify
 
 _SINCE_THE_LAST_WORD: Final = SILENT | {Cause.NO_READINGS}
 KEPT_DAYS: Final = 10 * 365
@@ -24,12 +24,16 @@ KEPT_DAYS: Final = 10 * 365
 
 
 def judge(
-    node_ids: Iterable[int], now: datetime | None = None, delivered: Mapping[int, Delivery] | None = None
+    node_ids: Iterable[int],
+    now: datetime | None = None,
+    delivered: Mapping[int, Delivery] | None = None,
+    listens_since: datetime | None = None,
 ) -> set[int]:
     """Bring the state of these nodes up to date. Returns the ids whose state or cause changed.
 
     `now` is up to when what came in has been looked at; whoever has been judged as of later, is so again. `delivered`
-    says of nodes from which something has just come when that was.
+    says of nodes from which something has just come when that was. `listens_since` is since when the portal does so
+    without a gap: a longer silence before that is recorded as its own. None: it has listened all along.
     """
     ids, today = sorted(set(node_ids)), timezone.now()
     with transaction.atomic():
@@ -47,7 +51,7 @@ def judge(
         heard = heard_ms(np.array([node.node_id for node in nodes], np.int64), tables)
         evidence = gather(nodes, tables, heard, instants, fleet_latest.gpus_there([node.node_id for node in nodes]))
         judged = [
-            _judge(node, one, heard_at, rows.get(node.node_id), at)
+            _judge(node, one, heard_at, rows.get(node.node_id), at, listens_since)
             for node, one, heard_at, at in zip(nodes, evidence, heard.tolist(), instants, strict=True)
         ]
         changed = [one for one in judged if one.since]
@@ -58,7 +62,10 @@ def judge(
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """`since` is when the verdict began to hold, None where it is what was said last."""
+    """`since` is when the verdict began to hold, None where it is what was said last.
+
+    `blind_since` is where nobody had looked for longer than a silence: what the node did till now is not known.
+    """
 
     node: Served
     gpus_seen: int | None
@@ -66,6 +73,7 @@ class _Judged:
     since: datetime | None
     heard_at: datetime | None
     as_of: datetime
+    blind_since: datetime | None = None
 
     @property
     def found(self) -> tuple[datetime | int | None, ...]:
@@ -105,19 +113,30 @@ def _as_of(at: datetime, row: _Row | None, today: datetime) -> datetime:
     return max(at, min(row.as_of, today)) if row else at
 
 
-def _judge(node: Served, evidence: Evidence, heard: int, row: _Row | None, at: datetime) -> _Judged:
+def _judge(
+    node: Served, evidence: Evidence, heard: int, row: _Row | None, at: datetime, listens_since: datetime | None
+) -> _Judged:
     verdict = classify(evidence)
     heard_at = datetime.fromtimestamp(heard / 1000, UTC) if heard else None
     is_said = row is not None and (row.state, row.cause) == (verdict.state, verdict.cause)
     spoke_at = node.delivery.came_at if verdict.cause in SILENT and node.delivery else heard_at
-    since = None if is_said else _began(verdict, spoke_at, row, at)
-    return _Judged(node, evidence.gpus_seen, verdict, since, heard_at, at)
+    began = _began(verdict, spoke_at, row, at)
+    is_late = row is not None and (at - row.as_of).total_seconds() > SILENCE_SECONDS
+    if row and is_late and listens_since and listens_since > row.as_of:
+        began = min(max(began, listens_since), at)
+        return _Judged(node, evidence.gpus_seen, verdict, began, heard_at, at, blind_since=row.as_of)
+    return _Judged(node, evidence.gpus_seen, verdict, None if is_said else began, heard_at, at)
 
 
 def _record(changed: list[_Judged]) -> None:
-    """What is new is said, and a new span begins: a few statements, for a portal that comes back judges all anew."""
+    """What is new is said, and a new span begins: a few statements, for a portal that comes back judges all anew.
+
+    What was last known ends where nobody looked any more; the time till now is recorded as the portal's own silence.
+    """
     if not changed:
         return
+    known_until = [one.blind_since or one.since for one in changed]
+    blind = [one for one in changed if one.blind_since]
     ids, since = [one.node.node_id for one in changed], [one.since for one in changed]
     states, causes = [str(one.verdict.state) for one in changed], [str(one.verdict.cause) for one in changed]
     with connection.cursor() as cursor:
@@ -135,19 +154,26 @@ def _record(changed: list[_Judged]) -> None:
         cursor.execute(
             "DELETE FROM telemetry_nodestatespan s USING unnest(%s::bigint[], %s::timestamptz[]) AS new(n, since)"
             " WHERE s.node_id = new.n AND s.ended_at IS NULL AND s.started_at >= new.since",
-            [ids, since],
+            [ids, known_until],
         )
         cursor.execute(
             "UPDATE telemetry_nodestatespan s SET ended_at = new.since"
             " FROM unnest(%s::bigint[], %s::timestamptz[]) AS new(n, since)"
             " WHERE s.node_id = new.n AND s.ended_at IS NULL",
-            [ids, since],
+            [ids, known_until],
         )
         cursor.execute(
             "INSERT INTO telemetry_nodestatespan (node_id, state, cause, started_at)"
             " SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::timestamptz[])",
             [ids, states, causes, since],
         )
+    NodeStateSpan.objects.bulk_create(
+        NodeStateSpan(
+            node_id=one.node.node_id, state=State.UNKNOWN, cause=Cause.NOT_JUDGED, started_at=one.blind_since,
+            ended_at=one.since,
+        )
+        for one in blind
+    )  # fmt: skip
 
 
 def _confirm(judged: list[_Judged]) -> None:

@@ -107,12 +107,13 @@ def watch_silence() -> None:
     try:
         with connect(patience_seconds=2) as client:
             judgeable = listening.judgeable(client, now)
+            since = {shard: listening.since(client, shard) for shard in judgeable}
     except RedisError as error:
         logger.warning("nobody can say who is silent: %s", error)
         return
     for shard, as_of in judgeable.items():
         try:
-            if changed := states.judge(due[shard], as_of):
+            if changed := states.judge(due[shard], as_of, None, since.get(shard)):
                 live.publish(changed)
         except Exception:  # the other shards are not to wait for it
             logger.exception("%s silent nodes could not be judged or told of", len(due[shard]))

@@ -201,6 +201,27 @@ class TestJudge:
         assert told(node) == [("working", "", 1, 100), ("unknown", "silent", 100, None)]
         assert_contiguous(node)
 
+    def test_the_portals_own_silence_is_recorded_as_unknown(self, node: Node) -> None:
+        """A portal that was shut says nothing of what its nodes did meanwhile, whatever they did before and after."""
+        hear(node, 0, panel)
+        states.judge([node.pk], at(1), listens_since=at(-900))
+        hear(node, 30, panel)
+        assert states.judge([node.pk], at(31), listens_since=at(31)) == set(), "half a minute is no silence"
+        hear(node, 800, panel)
+        assert states.judge([node.pk], at(801), listens_since=at(790)) == {node.pk}
+        hear(node, 830, panel)
+        assert states.judge([node.pk], at(831), listens_since=at(790)) == set()
+        states.judge([node.pk], at(1831), listens_since=at(1760))
+        assert told(node) == [
+            ("working", "", 1, 31),
+            ("unknown", "not_judged", 31, 801),
+            ("working", "", 801, 831),
+            ("unknown", "not_judged", 831, 1760),
+            ("unknown", "silent", 1760, None),
+        ]
+        assert_contiguous(node)
+        assert reads.statuses([node.pk])[node.pk].cause is Cause.NOT_JUDGED, "and so it is read meanwhile"
+
     def test_a_clock_that_is_behind_is_not_silence(self, node: Node) -> None:
         """What it delivers is of five minutes ago, again and again: it is late, and silent only when nothing comes."""
         for second in (0, 10, 20):

@@ -86,7 +86,7 @@ def test_what_waits_to_be_stored_is_not_silence(heard: Node, ingest_redis: redis
     assert row(heard).as_of == ago(100), "what came to a portal that was behind may have been sent away by it"
     listens_since(ingest_redis, ago(61))
     tasks.watch_silence()
-    assert (row(heard).state, row(heard).since) == ("unknown", ago(100))
+    assert (row(heard).state, row(heard).cause, row(heard).since) == ("unknown", "silent", ago(61)), "since it listens"
 
 
 def test_one_shard_waits_and_the_other_is_judged(
