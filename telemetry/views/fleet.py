@@ -23,7 +23,6 @@ from homes.models.places import SEES_EVERY_HOME
 from telemetry import alarms, attention, reads, roster
 from telemetry.aggregates import Function, combine
 from telemetry.alarms import Alarm
-from telemetry.fleet_groups import NOT_SET
 from telemetry.node_state import State
 from telemetry.payloads import FleetCell
 from telemetry.readings import NodeStatus
@@ -146,7 +145,7 @@ def _grouped(request: HttpRequest, nodes: list[Listed], cells: list[FleetCell]) 
     key = key if key in GROUPINGS else "site_group"
     groups: dict[str, list[FleetCell]] = defaultdict(list)
     for node, cell in zip(nodes, cells, strict=True):
-        groups[getattr(node, key) or NOT_SET].append(cell)
+        groups[getattr(node, key) or f"{GROUPINGS[key]} not set"].append(cell)
     return [
         {"id": f"group-{i}", "name": name, "cells": found} for i, (name, found) in enumerate(sorted(groups.items()))
     ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django import template
 from django.conf import settings
@@ -54,6 +55,27 @@ STATE_WORDS = {
     "unknown": "Unknown",
 }
 
+CAUSE_WORDS = {
+    "": "",
+    "heat": "staying cool",
+    "power_limit": "its power limit",
+    "missing_gpus": "GPUs missing",
+    "headroom": "room for the home",
+    "grid_event": "the utility asked",
+    "outage": "grid down",
+    "host_pause": "by the household",
+    "operator": "by an operator",
+    "visit": "a visit is open",
+    "silent": "silent",
+    "silent_line_up": "silent, its line up",
+    "late": "what it sends is old",
+    "no_readings": "no readings in what it sends",
+    "no_gpus": "no GPU works",
+    "never_heard": "never heard",
+    "not_judged": "the portal is behind",
+}
+"""Of telemetry.node_state.Cause, short enough for a table; the API's schema has whole sentences."""
+
 # One shape for each state, on a 20 x 20 field, so that none is told by colour alone.
 _SHAPES = {
     "working": '<circle cx="10" cy="10" r="8" fill="currentColor"/>'
@@ -76,6 +98,18 @@ _SHAPES = {
 def value(reading: Any) -> float | None:
     """The number of a reading; None when it is unknown, which in a template is a null or a missing name."""
     return reading["value"] if isinstance(reading, dict) else None
+
+
+@register.filter
+def cause_words(cause: str) -> str:
+    """A state's cause as a table says it; a new one that has no words yet as its code, without underscores."""
+    return CAUSE_WORDS.get(str(cause), str(cause).replace("_", " "))
+
+
+@register.filter
+def span_length(span: Any) -> str:
+    """How long a node was in a state, or has been so far."""
+    return formats.duration(((span.end or timezone.now()) - span.start).total_seconds())
 
 
 @register.filter
@@ -203,6 +237,36 @@ def part(ratio: float) -> str:
 def moment(at: datetime) -> str:
     """Tue 24 Nov, 6:02 pm, where the page is."""
     return f"{at:%a} {at.day} {at:%b}, {formats.clock(at)}"
+
+
+@register.simple_tag
+def stamp(at: datetime, zone: str = "", parts: str = "") -> SafeString:
+    """`<time>` of an instant in the console, which its reader has told on one clock of three (static/.../clock.js).
+
+    Written in UTC, with the home's own time in the tooltip where a zone is given; `parts` may name `weekday`, `year`
+    and `second`.
+    """
+    said = f"{_stamped(at.astimezone(UTC), parts)} UTC"
+    local = f"{_stamped(at.astimezone(ZoneInfo(zone)), parts)} at the home, " if zone else ""
+    return format_html(
+        '<time class="stamp" datetime="{}" data-zone="{}" data-parts="{}" title="{}{}">{}</time>',
+        at.astimezone(UTC).isoformat(),
+        zone,
+        parts,
+        local,
+        said,
+        said,
+    )
+
+
+def _stamped(at: datetime, parts: str) -> str:
+    weekday = f"{at:%a} " if "weekday" in parts else ""
+    year = f" {at.year}" if "year" in parts else ""
+    return (
+        f"{weekday}{at.day} {at:%b}{year} {at:%H:%M:%S}"
+        if "second" in parts
+        else f"{weekday}{at.day} {at:%b}{year} {at:%H:%M}"
+    )
 
 
 @register.simple_tag

@@ -28,8 +28,7 @@ function read(root) {
 function build() {
   for (const grid of grids) grid.leave();
   const open = (cell) => { location.href = `/fleet/nodes/${cell.hostname}/`; };
-  const total = Object.values(held.cells).flat().length;
-  grids = [...document.querySelectorAll("[data-grid]")].map((canvas) => new Grid(canvas, held.cells[canvas.dataset.grid], total, say, open));
+  grids = [...document.querySelectorAll("[data-grid]")].map((canvas) => new Grid(canvas, held.cells[canvas.dataset.grid], say, open));
   shown = new Map(grids.flatMap((grid) => grid.cells.map((cell) => [cell.node, cell])));
 }
 

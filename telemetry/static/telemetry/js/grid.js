@@ -1,15 +1,12 @@
 // Nodes as cells on one canvas: colour and shape for the state, fill height for how busy its GPUs are.
 
-const ROOMY = { cell: 26, gap: 4 };
-const DENSE = { cell: 20, gap: 3 };
-const MANY = 400; // from so many nodes on a screen holds more of them than it holds large ones
+const MARK = 26; // the size of a cell that the marks are drawn for
 const TOKENS = { working: "--state-working", slower: "--state-slower", making_room: "--state-making-room", paused: "--state-paused", service: "--state-service", down: "--state-down", unknown: "--state-unknown" };
 
 export class Grid {
-  // `total` is how many nodes all grids of the page have.
-  constructor(canvas, cells, total, onFocus, onOpen) {
-    Object.assign(this, { canvas, cells, onFocus, onOpen, at: -1 }, total < MANY ? ROOMY : DENSE);
-    this.pitch = this.cell + this.gap;
+  // Its canvas lies in a node-grid (grid_room.js), which knows how large the cells are.
+  constructor(canvas, cells, onFocus, onOpen) {
+    Object.assign(this, { canvas, cells, onFocus, onOpen, at: -1 });
     this.context = canvas.getContext("2d");
     this.size = new ResizeObserver(() => this.resize());
     this.size.observe(canvas.parentElement);
@@ -44,9 +41,8 @@ export class Grid {
   }
 
   resize() {
-    const width = this.canvas.parentElement.clientWidth;
-    this.columns = Math.max(1, Math.floor((width + this.gap) / this.pitch));
-    const height = Math.ceil(this.cells.length / this.columns) * this.pitch;
+    const { cell, pitch, columns, width, height } = this.canvas.parentElement.lay();
+    Object.assign(this, { cell, pitch, columns });
     const ratio = devicePixelRatio || 1;
     this.canvas.width = width * ratio;
     this.canvas.height = height * ratio;
@@ -124,7 +120,7 @@ export class Grid {
     const c = this.context;
     c.save();
     c.translate(x, y);
-    c.scale(this.cell / ROOMY.cell, this.cell / ROOMY.cell);
+    c.scale(this.cell / MARK, this.cell / MARK);
     drawMark(c, state, strong, surface);
     c.restore();
   }

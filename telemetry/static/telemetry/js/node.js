@@ -40,7 +40,7 @@ async function retell() {
   const answer = await fetch(location.href, { credentials: "same-origin", cache: "no-store" }).catch(() => null);
   if (!answer?.ok || answer.redirected) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-  for (const selector of ["[data-why]", ".strip", ".tiles"]) {
+  for (const selector of ["[data-why]", ".strip", "[data-tiles]"]) {
     document.querySelector(selector).replaceWith(document.adoptNode(fresh.querySelector(selector)));
   }
 }

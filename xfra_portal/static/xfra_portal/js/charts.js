@@ -4,6 +4,7 @@
 //         [data-zero] [data-query="kind=gpu&subjects=..."] [data-stack] [data-group="name"]>
 // Labels are of the series in their order, or, as {"GPU-0f3a...": "GPU 7"}, of subjects. Figures of one data-group
 // share their crosshair. What is in view is drawn again as often as it can have moved, and says until when it is.
+import { zoneOf } from "./clock.js";
 import * as format from "./format.js";
 
 const FEW = 4;
@@ -73,7 +74,7 @@ export async function draw(figure) {
 
 function sayUntil(figure, history) {
   const place = figure.querySelector("[data-until]");
-  if (place) place.textContent = `, to ${format.clock(history.end, history.timezone ?? figure.dataset.zone)}`;
+  if (place) place.textContent = `, to ${format.clock(history.end, zoneOf(history.timezone ?? figure.dataset.zone))}`;
 }
 
 async function fetchHistory(figure) {
@@ -117,7 +118,7 @@ export async function plot(figure, history) {
   const canvas = figure.querySelector("[data-canvas]");
   if (canvas.querySelector(".chart-empty")) canvas.replaceChildren();
   const look = appearance();
-  const local = history.at.map((at) => localClock(at, history.timezone ?? figure.dataset.zone));
+  const local = history.at.map((at) => localClock(at, zoneOf(history.timezone ?? figure.dataset.zone)));
   const labels = labelsOf(figure, history);
   const render = format[figure.dataset.unit] ?? ((value) => String(value));
   const traces = history.series.map((series, i) => trace(series, labels[i], local, lineOf(series, i, look), render, figure));
@@ -177,7 +178,7 @@ function layoutOf(figure, history, look, labels) {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: look.muted, size: 12, family: look.font },
     hoverlabel: { bgcolor: look.surface, bordercolor: look.line, font: { color: look.text } },
     xaxis: { gridcolor: look.line, linecolor: look.line, zeroline: false, showspikes: true, spikemode: "across", spikethickness: 1, spikecolor: look.muted, spikedash: "solid", type: "date", nticks: 6,
-      range: [localClock(history.start, history.timezone), localClock(history.end, history.timezone)] },
+      range: [localClock(history.start, zoneOf(history.timezone)), localClock(history.end, zoneOf(history.timezone))] },
     yaxis: { gridcolor: look.line, zeroline: true, zerolinecolor: look.line, rangemode: "zero" in figure.dataset ? "tozero" : "normal", nticks: 5, fixedrange: true, ...unit },
     annotations: few ? directLabels(history, labels, look) : [],
   };
@@ -271,7 +272,7 @@ function offerTable(figure, history) {
 export function fillTable(figure, history) {
   const place = figure.querySelector("[data-table] .table-scroll");
   const render = format[figure.dataset.unit] ?? String;
-  const zone = history.timezone ?? figure.dataset.zone;
+  const zone = zoneOf(history.timezone ?? figure.dataset.zone);
   const table = document.createElement("table");
   table.className = "plain";
   const head = table.createTHead().insertRow();
