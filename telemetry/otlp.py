@@ -53,12 +53,12 @@ class Translated:
     label_bytes: int = 0
     """Of all series: buckets of a histogram each have all labels of their data point."""
 
-    def add(self, labels: bytes, at_ms: int, value: float, fault: str = "") -> None:
-        """One sample. Raises TooLarge."""
+    def add(self, labels: bytes, at_ms: int, value: float, fault: str = "", exemplars: int = 0) -> None:
+        """One sample, and how many exemplars came with it. Raises TooLarge."""
         self.label_bytes += len(labels)
         if len(self.series) >= MAX_SAMPLES_PER_BODY or self.label_bytes > MAX_DECOMPRESSED_BYTES:
             raise TooLarge("too many samples in one body, or with too many labels")
-        self.series.append(RawSeries(labels, [(at_ms, value)], fault=fault))
+        self.series.append(RawSeries(labels, [(at_ms, value)], exemplars=exemplars, fault=fault))
 
 
 def parse(body: bytes, is_json: bool) -> ExportMetricsServiceRequest:
@@ -107,9 +107,11 @@ def _point(kind: str, point: Any, name: str, target: Labels, out: Translated) ->
         labels, fault = _Spelled({**_labels(point.attributes), **target}), ""
     except BadSeries as error:
         labels, fault = _Spelled({}), str(error)
+    exemplars = 0 if kind == "summary" else len(point.exemplars)
     for suffix, extra, value in _values(kind, point):
         spelled = labels.with_more({**extra, "__name__": name + suffix})
-        out.add(spelled, at_ms, STALE if is_over else value, fault)
+        out.add(spelled, at_ms, STALE if is_over else value, fault, exemplars)
+        exemplars = 0  # told once
 
 
 def _unfit(metric: Metric, kind: str) -> str:

@@ -62,7 +62,7 @@ class OtlpDoor:
         with self._door.reading():
             decoded = await self._door.reader.read(node_id, form, encoding, body)
         admitted = self._door.admit(node_id, decoded)
-        admitted.not_kept = decoded.rejected.total()
+        admitted.not_kept += decoded.rejected.total()
         await self._door.hand_over(admitted, len(body))
         return decoded.rejected + admitted.refused
 

@@ -80,7 +80,7 @@ _WORDS: Final = {
     Reason.FORMAT: ("sends in another format", "let its agent send remote-write, or OTLP to its own address"),
     Reason.BOUNDS: ("sends values that cannot be", "see which exporter prints another unit, and the sensor"),
     Reason.RIVALS: (
-        "has two series that tell different values of one thing",
+        "sends two series that tell different values of one thing",
         "see whether two exporters or agents tell of the same GPU, circuit or meter, and stop one",
     ),
     Reason.RATE: ("sends faster than a node may", "see whether its agent catches up, or sends everything again"),

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import redis
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.metrics.v1 import metrics_pb2
 
 from homes.models import Node, NodeCredential
 from telemetry import alarms, refusals, room
@@ -116,18 +118,35 @@ def test_a_guess_at_a_revoked_token_is_nobodys(make_node: MakeNode) -> None:
     assert counted(node) == {}
 
 
+def with_otlp_exemplars() -> bytes:
+    point = metrics_pb2.NumberDataPoint(
+        time_unix_nano=NOW * 1_000_000, as_double=1.0, exemplars=[metrics_pb2.Exemplar(as_double=1.0)] * 2
+    )
+    found = ExportMetricsServiceRequest()
+    metrics = found.resource_metrics.add().scope_metrics.add().metrics
+    metrics.append(metrics_pb2.Metric(name="load", gauge=metrics_pb2.Gauge(data_points=[point])))
+    return found.SerializeToString()
+
+
+OTLP_CASES: dict[str, tuple[bytes, int, Counts]] = {
+    "garbage": (b"garbage", 400, {"malformed": (1, 0)}),
+    "exemplars": (with_otlp_exemplars(), 200, {"not_kept": (1, 2)}),
+}
+
+
 @pytest.mark.usefixtures("ingest_redis", "system")
-def test_the_other_door_counts_alike(make_node: MakeNode) -> None:
+@pytest.mark.parametrize(("content", "status", "expected"), OTLP_CASES.values(), ids=OTLP_CASES)
+def test_the_other_door_counts_alike(make_node: MakeNode, content: bytes, status: int, expected: Counts) -> None:
     node, token = make_node()
 
     async def story() -> int:
         door = RemoteWriteDoor()
-        found = await Agent(OtlpDoor(door), token).post(b"garbage", **{"content-encoding": "identity"})
+        found = await Agent(OtlpDoor(door), token).post(content, **{"content-encoding": "identity"})
         await asyncio.sleep(0.2)
         return found.status_code
 
-    assert asyncio.run(story()) == 400
-    assert counted(node) == {"malformed": (1, 0)}
+    assert asyncio.run(story()) == status
+    assert counted(node) == expected
 
 
 @pytest.mark.usefixtures("ingest_redis", "system")
