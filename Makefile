@@ -1,7 +1,7 @@
 # make run     the complete portal on this machine; ARGS="--help" shows the options, PORT=8001 moves it
 # make test    every test, in an order of chance; SEED=7 repeats one. ARGS are pytest's, such as ARGS=tests/homes
 # make lint    ruff, mypy, import contracts, migrations, Django's deployment checks
-# make bench   throughput beside Prometheus and VictoriaMetrics, latency and reads; ARGS="--help" shows the options
+# make bench   throughput beside Prometheus and VictoriaMetrics, latency, bombs and reads; ARGS="--help" shows the options
 # make clean   start over: deletes the environment and the demo's data
 PYTHON ?= python3
 BOOTSTRAP = $(PYTHON) -I xfra_portal/local/bootstrap.py

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import close, page_reads, push, rating, sealing
+from bench import close, page_reads, push, rating, sealing, standing
 from bench.bodies import CUTS, Load, prepare, ticks_for
 from bench.peers import Prometheus, VictoriaMetrics
 from bench.portal import Portal
@@ -24,7 +24,7 @@ SYSTEMS: dict[str, Callable[[Path], System]] = {
     "victoria-metrics": VictoriaMetrics,
     "portal": Portal,
 }
-PARTS = ("throughput", "push", "sealing", "reads", "rating", "close")
+PARTS = ("throughput", "push", "bombs", "sealing", "reads", "rating", "close")
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
@@ -85,6 +85,8 @@ def main() -> int:
         if "push" in arguments.parts:
             options = push.PushOptions(arguments.push_nodes, arguments.push_sockets, arguments.push_ticks)
             _section("push", report, console, lambda: push.measure(Path(folder), options, console.say))
+        if "bombs" in arguments.parts:
+            _section("bombs", report, console, lambda: standing.measure(Path(folder), console.say))
         if "sealing" in arguments.parts:
             seal_nodes = arguments.seal_nodes
             _section("sealing", report, console, lambda: sealing.measure(Path(folder), seal_nodes, console.say))

@@ -30,6 +30,9 @@ T = TypeVar("T")
 
 LENGTH: Final = struct.Struct("<Q")
 """Before each message through a pipe: how many bytes it has."""
+STAYS: Final = b"+"
+GOES: Final = b"-"
+"""Before each answer: whether the child does more work after it."""
 START_SECONDS: Final = 20.0
 """What a child may take to start and to import what it needs, on a busy machine."""
 _KEPT: Final = ("PATH", "LANG", "LC_ALL", "TZ", "HOME", "TMPDIR")
@@ -78,7 +81,10 @@ class Crew:
             except BaseException:
                 child.end()
                 raise
-            self._idle.append(child)
+            if child.stays:
+                self._idle.append(child)
+            else:
+                child.end()
         if is_good:
             return found  # type: ignore[no-any-return]
         raise found
@@ -120,6 +126,7 @@ class _Child:
             start_new_session=True,  # Ctrl-C is for whom we work for
         )
         self._is_new = True
+        self.stays = True
 
     def is_ours(self) -> bool:
         return self._owner == os.getpid() and self._process.poll() is None
@@ -133,9 +140,11 @@ class _Child:
                 self._receive(1, until)
                 self._is_new, until = False, time.monotonic() + seconds
             (length,) = LENGTH.unpack(self._receive(LENGTH.size, until))
-            answer: tuple[bool, Any] = pickle.loads(self._receive(length, until))  # noqa: S301 (from our own child)
+            told = self._receive(length, until)
         except (EOFError, BrokenPipeError):
             raise TooHeavy("life") from None
+        self.stays = told.startswith(STAYS)
+        answer: tuple[bool, Any] = pickle.loads(memoryview(told)[1:])  # noqa: S301 (from our own child)
         if not answer[0] and isinstance(answer[1], MemoryError):
             raise TooHeavy("memory")
         return answer

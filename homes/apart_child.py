@@ -9,10 +9,12 @@ import resource
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from homes.apart import LENGTH
+from homes.apart import GOES, LENGTH, STAYS
 
 _NICE: Final = 5
 """Pages and doors go first."""
+_KEPT_BYTES: Final = 256 << 20
+"""A child that has grown beyond this goes after its answer: what Python has taken, it hardly gives back."""
 
 
 def serve() -> None:
@@ -31,11 +33,15 @@ def serve() -> None:
             if is_new:
                 told.write(b".")
                 is_new = False
-        _tell(told, _do(work, arguments, named, memory_bytes))
+        answer = _do(work, arguments, named, memory_bytes)
+        stays = _pages(1) <= _KEPT_BYTES
+        _tell(told, (STAYS if stays else GOES) + answer)
+        if not stays:
+            return
 
 
 def _do(work: Any, arguments: Any, named: Any, memory_bytes: int) -> bytes:
-    limit = _address_space() + memory_bytes
+    limit = _pages(0) + memory_bytes
     resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
     try:
         return pickle.dumps((True, work(*arguments, **named)))
@@ -64,6 +70,6 @@ def _tell(told: BinaryIO, answer: bytes) -> None:
         rest = rest[told.write(rest) :]
 
 
-def _address_space() -> int:
-    """Bytes that this process has mapped."""
-    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+def _pages(which: int) -> int:
+    """Bytes of memory that this process has: mapped (0), or in use (1)."""
+    return int(Path("/proc/self/statm").read_text().split()[which]) * resource.getpagesize()

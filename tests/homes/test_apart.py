@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import operator
 import os
 import re
 import threading
@@ -43,6 +44,12 @@ def test_a_child_is_kept_and_knows_no_secrets(crew: Crew) -> None:
     assert first == second != os.getpid()
     assert "SECRET_KEY" in os.environ
     assert crew.run(PLENTY, os.getenv, "SECRET_KEY") is None
+
+
+def test_a_child_that_has_grown_goes(crew: Crew) -> None:
+    first = crew.run(PLENTY, os.getpid)
+    assert len(crew.run(Limits(30.0, 2048 * MIB), operator.mul, b"x", 300 * MIB)) == 300 * MIB
+    assert first != crew.run(PLENTY, os.getpid)
 
 
 HEAVY: dict[str, tuple[Any, tuple[Any, ...], Limits, str]] = {
