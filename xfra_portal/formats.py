@@ -63,6 +63,22 @@ def decibels(value: float | None) -> str:
     return UNKNOWN if value is None else f"{_half_up(value, 0)} dB"
 
 
+def loudness(value: float | None) -> str:
+    """What a sound of so many dB(A) is like, for who has no ear for decibels: 55 -> like a quiet talk."""
+    if value is None:
+        return UNKNOWN
+    return next((words for below, words in _LOUDNESS if value < below), "like a vacuum cleaner")
+
+
+_LOUDNESS: Final = (
+    (35, "like a whisper"),
+    (45, "like a library"),
+    (52, "like a refrigerator"),
+    (58, "like a quiet talk"),
+    (66, "like a talk across a table"),
+)
+
+
 def hertz(value: float | None) -> str:
     """2617000000 -> 2.62 GHz; 405000000 -> 405 MHz."""
     if value is None:

@@ -218,7 +218,7 @@ def test_nothing_measured_is_not_nothing_happened(cast: Cast) -> None:
     with acting_as_system():
         rollups.roll_up_dirty()
     assert re.search(r"None in what was measured, which is (less than )?\d+ % of the time", read(cast, "battery/"))
-    assert re.search(r"Up 100.00 % of (what was measured, which is (less than )?\d+ % of )?this month", read(cast))
+    assert re.search(r"Online 100.00 % of (what was measured, which is (less than )?\d+ % of )?this month", read(cast))
 
 
 def test_lately_tells_of_what_still_goes_on(cast: Cast) -> None:

@@ -79,7 +79,7 @@ def test_a_line_opens_down_to_its_quarter_hours(cast: Cast) -> None:
     (first, *_) = re.findall(r"\?day=([\d-]+)#", text)
     opened = page(cast, "member", f"{path}?day={first}")
     assert opened.count('<tr class="here"><th scope="row" class="clock">') >= 24
-    assert ">500<" in opened and ">120<" in opened
+    assert ">0.500<" in opened and ">0.120<" in opened
     page(cast, "member", f"{path}?day=2001-01-01", 404)
     page(cast, "member", f"{path}?day=2001-13-99", 404)
     page(cast, "member", f"statements/{statement.number}/lines/99/", 404)

@@ -46,6 +46,24 @@ def day_bars(days: Sequence[DayEnergy], days_in_month: int) -> list[Bar]:
 
 
 @dataclass(frozen=True, slots=True)
+class DayMark:
+    """What stands below a day's bar: its number, or nothing."""
+
+    text: str
+    is_today: bool
+
+
+MARKED_EVERY_DAYS = 7
+
+
+def day_marks(days_in_month: int, today: int) -> list[DayMark]:
+    """For each day of the month: the first of each week of it, and today, which has room to either side."""
+    weekly = {day for day in range(1, days_in_month + 1, MARKED_EVERY_DAYS) if abs(day - today) > 1}
+    marked = weekly | {today}
+    return [DayMark(str(day) if day in marked else "", day == today) for day in range(1, days_in_month + 1)]
+
+
+@dataclass(frozen=True, slots=True)
 class Scale:
     """From cents to per cent of a drawing's width."""
 

@@ -20,6 +20,11 @@ class DayEnergy:
     home: float | None
     node: float | None
 
+    @property
+    def whole(self) -> float | None:
+        """Of home and node; None where either is unknown."""
+        return None if self.home is None or self.node is None else self.home + self.node
+
 
 @dataclass(frozen=True, slots=True)
 class MonthEnergy:
@@ -34,6 +39,12 @@ class MonthEnergy:
     battery_in: float | None
     battery_out: float | None
     covered_ratio: float
+
+    @property
+    def highest_day(self) -> DayEnergy | None:
+        """The day on which home and node used most; None while no day is wholly known."""
+        known = [day for day in self.days if day.whole is not None]
+        return max(known, key=lambda day: day.whole or 0.0) if known else None
 
 
 def month_energy(node: Node, home: Home, now: datetime) -> MonthEnergy:

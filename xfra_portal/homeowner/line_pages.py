@@ -28,10 +28,6 @@ class Quarter:
     clock: str
     is_here: bool
 
-    @property
-    def node_adds_wh(self) -> int:
-        return self.interval.site_import_wh - self.interval.without_import_wh
-
 
 @dataclass(frozen=True, slots=True)
 class Formula:
@@ -64,6 +60,11 @@ class LinePage:
     open_day: date | None
     quarters: Sequence[Quarter]
     is_demand: bool
+
+    @property
+    def opened(self) -> Day | None:
+        """The day whose quarter-hours are shown."""
+        return next((day for day in self.days if day.on == self.open_day), None)
 
     @property
     def with_wh(self) -> int:

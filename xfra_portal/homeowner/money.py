@@ -113,6 +113,11 @@ class Sheet:
     def saved_cents(self) -> int:
         return self.alone_cents - self.you_pay_cents
 
+    @property
+    def node_left_to_you_cents(self) -> int:
+        """What of the node's part stays with the household: what it pays beyond a home without the node."""
+        return max(0, -self.saved_cents)
+
 
 def words_of(statement: Statement) -> tuple[str, str]:
     """What the node cost, and what is owed by when and how: the same on the page, the PDF and the API."""

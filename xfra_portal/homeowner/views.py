@@ -32,6 +32,7 @@ RANGES = {
 }
 DEFAULT_RANGE = "24h"
 GRID_DAYS = 35
+NIGHT_BEGINS, NIGHT_ENDS = 23, 5
 
 
 @require_safe
@@ -56,8 +57,8 @@ def home_page(request: HttpRequest, home: Home, node: Node) -> dict[str, Any]:
     return {
         **_live(node, latest, now),
         **_month(home, node, now),
-        "greeting": _greeting(now.astimezone(home.zone)),
-        "first_name": user.first_name if home.role_of(user) else "",
+        "greeting": _greeting(now.astimezone(home.zone), user.first_name if home.role_of(user) else ""),
+        "line": getattr(home, "internet_line", None),
         "said": story(home, node, latest, OperatorContact.objects.of(home), now),
         "lately": lately(node, home, now),
         "amperes_used": latest.value("main_amperes"),
@@ -120,8 +121,13 @@ def _month(home: Home, node: Node, now: datetime) -> dict[str, Any]:
     """The month's energy, day by day."""
     local = now.astimezone(home.zone)
     month = figures.month_energy(node, home, now)
-    bars = drawings.day_bars(month.days, calendar.monthrange(local.year, local.month)[1])
-    return {"month": month, "month_name": f"{local:%B}", "bars": bars}
+    days = calendar.monthrange(local.year, local.month)[1]
+    return {
+        "month": month,
+        "month_name": f"{local:%B}",
+        "bars": drawings.day_bars(month.days, days),
+        "bar_days": drawings.day_marks(days, local.day),
+    }
 
 
 def _money(request: HttpRequest, home: Home) -> dict[str, Any]:
@@ -132,6 +138,7 @@ def _money(request: HttpRequest, home: Home) -> dict[str, Any]:
     found = money.so_far(home)
     return {
         "so_far": found,
+        "sheet": money.sheet_so_far(found),
         "to_day": money.last_day(found.end),
         "month_last": money.last_day(found.month_end),
         "shows_agreement": money.shows_agreement(user, home),
@@ -173,7 +180,9 @@ def _share(part: float | None, whole: float) -> float | None:
     return None if part is None else max(0.0, min(1.0, part / whole))
 
 
-def _greeting(local: datetime) -> str:
-    if local.hour < 5 or local.hour >= 17:
-        return "Good evening"
-    return "Good morning" if local.hour < 12 else "Good afternoon"
+def _greeting(local: datetime, name: str) -> str:
+    """By the home's clock. At night the name alone: to somebody who is up at three no time of day is good."""
+    if local.hour >= NIGHT_BEGINS or local.hour < NIGHT_ENDS:
+        return name or "Hello"
+    part = "morning" if local.hour < 12 else "afternoon" if local.hour < 17 else "evening"
+    return f"Good {part}, {name}" if name else f"Good {part}"

@@ -32,6 +32,7 @@ for _name in (
     "amperes",
     "milliseconds",
     "decibels",
+    "loudness",
     "hours",
     "hertz",
     "gibibytes",
@@ -157,6 +158,12 @@ def product(line: Any) -> str:
 def thousandths(number: int) -> str:
     """Wh as kWh, W as kW, to the last digit: 12345 -> 12.345."""
     return f"{number / 1000:,.3f}"
+
+
+@register.filter
+def unshouted(name: str) -> str:
+    """A name written in capitals throughout, as documents of utilities have it, as a sentence would have it."""
+    return name.capitalize() if name.isupper() and " " in name else name
 
 
 @register.simple_tag

@@ -1,4 +1,5 @@
 // Fills what the server has drawn already: <b data-bind="power.home_watts" data-format="watts">2.6 kW</b>.
+// <span data-if="power.solar_watts"> is shown where there is something to say: not for nothing, not for unknown.
 // A bound reading is {value, at} or null; a plain number or string is taken as it is.
 import * as format from "./format.js";
 
@@ -18,6 +19,7 @@ export function bind(state, root = document) {
     const text = render ? render(value) : String(value ?? "unknown");
     if (element.textContent !== text) element.textContent = text;
   }
+  for (const element of root.querySelectorAll("[data-if]")) element.hidden = !valueAt(state, element.dataset.if);
   for (const element of root.querySelectorAll("time[data-bind-at]")) {
     const found = lookUp(state, element.dataset.bindAt);
     const at = typeof found === "string" ? found : (found?.at ?? "");

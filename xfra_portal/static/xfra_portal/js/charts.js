@@ -4,10 +4,12 @@
 //         [data-zero] [data-query="kind=gpu&subjects=..."] [data-stack] [data-group="name"]>
 // Labels are of the series in their order, or, as {"GPU-0f3a...": "GPU 7"}, of subjects. Figures of one data-group
 // share their crosshair. What is in view is drawn again as often as it can have moved, and says until when it is.
+import { timeAxis, valueAxis } from "./axes.js";
 import { zoneOf } from "./clock.js";
 import * as format from "./format.js";
 
 const FEW = 4;
+const TEXT = 12; // pixels of a chart's words
 const POINTS = 300; // about as many buckets as the server makes of a range
 const SHORTEST_WAIT_MS = 60_000;
 let plotly = null;
@@ -52,6 +54,7 @@ function drawDue() {
 
 export async function draw(figure) {
   const canvas = figure.querySelector("[data-canvas]");
+  canvas.querySelector("[data-drawing]")?.removeAttribute("hidden");
   dueAt.set(figure, Date.now() + Math.max(SHORTEST_WAIT_MS, (1000 * figure.dataset.seconds) / POINTS));
   try {
     const history = await fetchHistory(figure);
@@ -113,6 +116,8 @@ function labelsOf(figure, history) {
   return history.series.map((series) => bySubject[series.subject] ?? (series.subject || series.metric));
 }
 
+// Plotly's own words for the halves of a day are capitals.
+const CLOCKS = { en: { format: { periods: ["am", "pm"] } } };
 export async function plot(figure, history) {
   const Plotly = await loadPlotly();
   const canvas = figure.querySelector("[data-canvas]");
@@ -122,7 +127,7 @@ export async function plot(figure, history) {
   const labels = labelsOf(figure, history);
   const render = format[figure.dataset.unit] ?? ((value) => String(value));
   const traces = history.series.map((series, i) => trace(series, labels[i], local, lineOf(series, i, look), render, figure));
-  await Plotly.react(canvas, traces, layoutOf(figure, history, look, labels), { displayModeBar: false, responsive: true });
+  await Plotly.react(canvas, traces, layoutOf(figure, history, look, labels), { displayModeBar: false, responsive: true, locales: CLOCKS });
   showKey(figure, traces);
   shareCrosshair(figure, canvas, Plotly);
 }
@@ -170,47 +175,47 @@ function showKey(figure, traces) {
   figure.querySelector("[data-canvas]").after(key);
 }
 
+const TICK_EMS = 4.2; // room for one tick of the time axis
 function layoutOf(figure, history, look, labels) {
-  const unit = AXES[figure.dataset.unit] ?? {};
   const few = labels.length <= FEW && labels.length > 1;
+  const margin = { l: 64, r: few ? 84 : 28, t: 8, b: 32 };
+  const canvas = figure.querySelector("[data-canvas]");
+  const inside = canvas.clientWidth - margin.l - margin.r;
+  const span = [history.start, history.end].map((at) => localClock(at, zoneOf(history.timezone ?? figure.dataset.zone)));
+  const time = timeAxis(...span, Math.max(2, Math.floor(inside / (TICK_EMS * TEXT))));
+  const values = valueAxis(figure.dataset.unit, ...extremes(figure, history), "zero" in figure.dataset);
   return {
-    margin: { l: 56, r: few ? 84 : 12, t: 8, b: 32 }, showlegend: false, hovermode: "x unified", dragmode: false,
-    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: look.muted, size: 12, family: look.font },
+    margin, showlegend: false, hovermode: "x unified", dragmode: false,
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: look.muted, size: TEXT, family: look.font },
     hoverlabel: { bgcolor: look.surface, bordercolor: look.line, font: { color: look.text } },
-    xaxis: { gridcolor: look.line, linecolor: look.line, zeroline: false, showspikes: true, spikemode: "across", spikethickness: 1, spikecolor: look.muted, spikedash: "solid", type: "date", nticks: 6,
-      range: [localClock(history.start, zoneOf(history.timezone)), localClock(history.end, zoneOf(history.timezone))] },
-    yaxis: { gridcolor: look.line, zeroline: true, zerolinecolor: look.line, rangemode: "zero" in figure.dataset ? "tozero" : "normal", nticks: 5, fixedrange: true, ...unit },
-    annotations: few ? directLabels(history, labels, look) : [],
+    xaxis: { gridcolor: look.line, linecolor: look.line, zeroline: false, showspikes: true, spikemode: "across", spikethickness: 1, spikecolor: look.muted, spikedash: "solid",
+      type: "date", range: span, tickvals: time.values, ticktext: time.texts, tickangle: 0, hoverformat: "%a %-d %b, %-I:%M %p" },
+    yaxis: { gridcolor: look.line, zeroline: true, zerolinecolor: look.line, rangemode: "zero" in figure.dataset ? "tozero" : "normal", nticks: 5, fixedrange: true,
+      ...(values && { range: values.range, tickvals: values.values, ticktext: values.texts }) },
+    annotations: few && values ? directLabels(history, labels, look, values.range, canvas.clientHeight - margin.t - margin.b) : [],
   };
 }
 
-// A few series carry their names at their right end instead of in a legend, kept apart where they meet.
-function directLabels(history, labels, look) {
-  const ends = history.series.map((series, i) => {
-    const values = valuesOf(series);
-    let last = values.length - 1;
-    while (last >= 0 && values[last] === null) last -= 1;
-    return { i, value: last < 0 ? null : values[last] };
-  }).filter((end) => end.value !== null).sort((a, b) => b.value - a.value);
-  const span = Math.max(1e-9, ...ends.map((end) => Math.abs(end.value)));
-  let above = Infinity;
-  return ends.map(({ i, value }) => {
-    const shift = above - value < 0.08 * span ? 14 : 0;
-    above = value;
-    return { xref: "paper", x: 1, xanchor: "left", y: value, yanchor: "middle", yshift: -shift, showarrow: false, text: labels[i], font: { color: colourOf(history.series[i], i, look), size: 12 }, xshift: 6 };
-  });
+// Lowest and highest of what is drawn; of a stack, of its sums.
+function extremes(figure, history) {
+  const series = history.series.map(valuesOf);
+  const known = "stack" in figure.dataset
+    ? history.at.map((_, i) => series.reduce((sum, values) => sum + (values[i] ?? 0), 0))
+    : series.flat().filter((value) => value !== null && value !== undefined);
+  return known.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [Infinity, -Infinity]);
 }
 
-const AXES = {
-  watts: { tickformat: "~s", ticksuffix: "W" },
-  ratio: { tickformat: ".0%", range: [0, 1.02] },
-  celsius: { ticksuffix: " °C" },
-  amperes: { ticksuffix: " A" },
-  milliseconds: { tickformat: "~s", ticksuffix: "s" },
-  bits_per_second: { tickformat: "~s", ticksuffix: "b/s" },
-  hertz: { tickformat: "~s", ticksuffix: "Hz" },
-  bytes: { tickformat: "~s", ticksuffix: "B" },
-};
+// A few series carry their names at their right end instead of in a legend, each a line below the one above it.
+const LINE_PIXELS = 14;
+function directLabels(history, labels, look, [low, high], height) {
+  const ends = history.series.map((series, i) => ({ i, value: valuesOf(series).findLast((value) => value !== null) ?? null }));
+  let above = Infinity;
+  return ends.filter((end) => end.value !== null).sort((a, b) => b.value - a.value).map(({ i, value }) => {
+    const own = ((value - low) / (high - low)) * height;
+    above = Math.min(own, above - LINE_PIXELS);
+    return { xref: "paper", x: 1, xanchor: "left", y: value, yanchor: "middle", yshift: above - own, showarrow: false, text: labels[i], font: { color: colourOf(history.series[i], i, look), size: TEXT }, xshift: 6 };
+  });
+}
 
 // Plotly knows no zones: it is given the home's wall clock. A repeated autumn hour is drawn over itself.
 const clocks = new Map();

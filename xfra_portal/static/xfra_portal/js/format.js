@@ -26,6 +26,8 @@ export const celsius = known((v) => `${halfUp(v, 0)} °C`);
 export const amperes = known((v) => `${halfUp(v, 0)} A`);
 export const milliseconds = known((v) => `${halfUp(v * 1e3, Math.abs(v) < 0.00995 ? 1 : 0)} ms`);
 export const decibels = known((v) => `${halfUp(v, 0)} dB`);
+const LOUDNESS = [[35, "like a whisper"], [45, "like a library"], [52, "like a refrigerator"], [58, "like a quiet talk"], [66, "like a talk across a table"]];
+export const loudness = known((v) => (LOUDNESS.find(([below]) => v < below) ?? [0, "like a vacuum cleaner"])[1]);
 export const hours = known((v) => (v < 1.5 ? `${halfUp(v * 60, 0)} min` : `${halfUp(v, 0)} h`));
 export const hertz = known((v) => (v < 999.5e6 ? `${halfUp(v / 1e6, 0)} MHz` : `${halfUp(v / 1e9, 2)} GHz`));
 export const gibibytes = known((v) => `${halfUp(v / 2 ** 30, 1)} GiB`);

@@ -1,8 +1,9 @@
 // The homeowner's pages live: the server has drawn everything once, this keeps it current.
 import { keepAges, refreshAges } from "./ages.js";
 import { bind, valueAt } from "./bind.js";
-import { RESTING_WATTS, casesOf, isFresh } from "./cases.js";
+import { casesOf, isFresh } from "./cases.js";
 import { drawCharts } from "./charts.js";
+import { keepFlowCalm, showFlow } from "./flow.js";
 import * as format from "./format.js";
 import { hasLostTouch, isQuiet, watch } from "./live.js";
 
@@ -11,18 +12,6 @@ const RETRY_MS = 20_000;
 const MINUTE_MS = 60_000;
 const page = document.querySelector("[data-live]");
 let state = page ? JSON.parse(page.dataset.snapshot) : null;
-
-function showStreams(cases) {
-  const flow = document.querySelector("[data-flow]");
-  if (!flow) return;
-  const stale = cases.heard !== "now" || isQuiet();
-  flow.classList.toggle("stale", stale);
-  for (const stream of flow.querySelectorAll("[data-stream]")) {
-    const watts = valueAt(state, `power.${stream.dataset.stream}`);
-    stream.classList.toggle("on", !stale && watts !== null && Math.abs(watts) > RESTING_WATTS);
-    stream.classList.toggle("back", watts !== null && watts < 0);
-  }
-}
 
 function showMeters() {
   for (const meter of document.querySelectorAll("[data-meter]")) {
@@ -94,7 +83,7 @@ function loseTouch() {
 
 function show() {
   const cases = casesOf(state);
-  showStreams(cases);
+  showFlow(state, cases.heard !== "now" || isQuiet());
   tell(cases);
   retellIfDue(cases);
 }
@@ -121,6 +110,7 @@ function receive(payload) {
 keepAges();
 drawCharts();
 if (page) {
+  keepFlowCalm();
   show();
   watch(page.dataset.live, receive);
   setInterval(show, TICK_MS);
