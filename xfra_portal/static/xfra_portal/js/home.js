@@ -81,9 +81,11 @@ function loseTouch() {
   story.replaceChildren(words);
 }
 
+const showPower = (cases) => showFlow(state, cases.heard !== "now" || isQuiet());
+
 function show() {
   const cases = casesOf(state);
-  showFlow(state, cases.heard !== "now" || isQuiet());
+  showPower(cases);
   tell(cases);
   retellIfDue(cases);
 }
@@ -91,7 +93,7 @@ function show() {
 // The path itself: what moves stops at once, and the story is of then.
 function showTouch() {
   if (document.hidden) return;
-  showStreams(casesOf(state));
+  showPower(casesOf(state));
   if (hasLostTouch()) loseTouch();
 }
 
