@@ -20,8 +20,8 @@ from django.db import transaction
 from django.db.models.signals import post_save
 from django.http import HttpRequest
 
-from homes.access import acting_as
-from homes.models import OperatorRole, User
+from homes.access import acting_as, acting_as_system
+from homes.models import Home, OperatorContact, OperatorRole, User
 from homes.sealing import sealer
 
 logger = logging.getLogger("homes.accounts")
@@ -69,9 +69,17 @@ class AccountAdapter(DefaultAccountAdapter):
     ) -> None:
         """What it tells of has happened: a mail server that is away is logged, and does not make that look undone."""
         try:
-            super().send_notification_mail(template_prefix, user, context, email)
+            said = {"contact": _contact_of(user), **(context or {})}
+            super().send_notification_mail(template_prefix, user, said, email)
         except OSError:
             logger.exception("person %s was not told by mail: %s", user.pk, template_prefix)
+
+
+def _contact_of(user: User) -> OperatorContact | None:
+    """Whom this person calls: the operator's people for their home, where there is one and somebody was named."""
+    with acting_as_system():
+        home = Home.objects.filter(memberships__user=user).first()
+        return OperatorContact.objects.of(home) if home else None
 
 
 class SealedMFAAdapter(DefaultMFAAdapter):

@@ -63,7 +63,7 @@ def read(token: str, use: Use) -> Claims | None:
 
 def _keys() -> dict[str, bytes]:
     """By key id, the present one first. A key signs tokens alone, whatever else the secret key is used for."""
-    found = {}
+    found: dict[str, bytes] = {}
     for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
         key = hashlib.sha256(b"app-tokens:" + secret.encode()).digest()
         found.setdefault(hashlib.sha256(b"app-tokens-kid:" + key).hexdigest()[:16], key)

@@ -38,7 +38,8 @@ def note(request: HttpRequest, user: User, session_key: str) -> None:
     seen = {"ip": get_adapter().get_client_ip(request), "user_agent": _agent(request)}
     noted = UserSession.objects.filter(session_key=session_key).first()
     if noted is None:
-        UserSession.objects.get_or_create(session_key=session_key, defaults={"user": user, **seen})
+        first = UserSession(session_key=session_key, user=user, **seen)
+        UserSession.objects.bulk_create([first], ignore_conflicts=True)  # one statement, also where two come at once
     elif noted.last_seen_at < now - NOTED_EVERY or (noted.ip, noted.user_agent) != (seen["ip"], seen["user_agent"]):
         UserSession.objects.filter(pk=noted.pk).update(last_seen_at=now, **seen)
 

@@ -19,7 +19,7 @@ from django.test import Client
 from django.utils import timezone
 
 from homes.access import acting_as_system
-from homes.models import User
+from homes.models import OperatorContact, User
 from tests.cast import PASSWORD, Cast, needs_database
 from tests.homes.soft_key import SoftKey
 
@@ -175,6 +175,8 @@ def test_what_changes_takes_a_fresh_proof_and_is_told(
 ) -> None:
     before, do, subject, takes_proof = CHANGES[change]
     person = Person(cast)
+    with acting_as_system():
+        OperatorContact.objects.create(name="Olive Operator", phone="(555) 555-0142", hours="day and night")
     before(person)
     if takes_proof:
         unchanged = _state(person)
@@ -189,6 +191,7 @@ def test_what_changes_takes_a_fresh_proof_and_is_told(
     said = str(told[0].body)
     assert re.search(r"When: \d+ \w+ \d{4}, \d\d:\d\d UTC", said) and f"From: 127.0.0.1, {BROWSER}" in said
     assert "If this was you, there is nothing to do." in said and "If not: " in said
+    assert "You can also call Olive Operator: (555) 555-0142, day and night." in said
     assert "example.com" not in said and "contact us" not in said and not getattr(told[0], "alternatives", [])
 
 
