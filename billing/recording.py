@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,10 @@ from billing.models import Channel, DeviceEpoch, DueDay, Quarantine, RawMessage,
 from homes.models import Home, User
 
 Ints = npt.NDArray[np.int64]
+
+
+DAYS_AT_ONCE: Final = 100
+"""Rows of one statement, of some kilobytes each."""
 
 
 class NotAnswerable(ValueError):
@@ -116,6 +121,41 @@ def record(
     Reading.objects.bulk_create(versions)
     ask(home, on, source, {channel: metered.questions for channel, metered in found.items()}, message)
     return versions
+
+
+def record_days(
+    home: Home, source: Source, found: Mapping[date, Mapping[str, Metered]], message: RawMessage
+) -> list[Reading]:
+    """`record` for the days of a file, by a few queries however many they are. The caller holds the lock."""
+    if not found:
+        return []
+    first, last = min(found), max(found)
+    rows = Reading.objects.filter(home=home, on__range=(first, last), source=source)
+    held = rows.order_by("on", "channel", "-version").distinct("on", "channel")
+    before = {(reading.on, reading.channel): reading for reading in held}
+    versions = [
+        version
+        for on, channels in sorted(found.items())
+        for channel, metered in channels.items()
+        if (version := next_version(home, channel, source, on, metered, before.get((on, channel)), message))
+    ]
+    Reading.objects.bulk_create(versions, batch_size=DAYS_AT_ONCE)
+    asked = _days_asked_about(home, source, first, last)
+    for on, channels in sorted(found.items()):
+        questions = {channel: metered.questions for channel, metered in channels.items()}
+        if on in asked or any(questions.values()):
+            ask(home, on, source, questions, message)
+    return versions
+
+
+def _days_asked_about(home: Home, source: Source, first: date, last: date) -> set[date]:
+    """Local days of [first, last] with a question that is open."""
+    begin, end = day_bounds(home.timezone, first)[0], day_bounds(home.timezone, last)[1]
+    rows = Quarantine.objects.filter(
+        home=home, source=source, state="open", started_at__gte=instant(begin), started_at__lt=instant(end)
+    )
+    starts = rows.values_list("started_at", flat=True)
+    return {local_day(home.timezone, int(at.timestamp())) for at in starts}
 
 
 def ask(

@@ -62,19 +62,26 @@ def import_file(home: Home, body: bytes, name: str = "", point: str = "", now: d
     _refuse_systematic(found)
     recording.lock([home.pk])
     message, is_new = recording.receive(home, Source.UTILITY, body, name=name[:200])
-    versions = questions = 0
-    for on in sorted(found):
-        begin, end = (recording.instant(second) for second in day_bounds(home.timezone, on))
-        answers = recording.answers([home], begin, end, Source.UTILITY)
-        edges = day_edges(home.timezone, on)
-        mine = {
-            channel: answered(metered, edges, answers.get((home.pk, channel), {}))
-            for channel, metered in found[on].items()
+    answered_days = _answered(home, found)
+    versions = recording.record_days(home, Source.UTILITY, answered_days, message)
+    questions = sum(len(one.questions) for day in answered_days.values() for one in day.values())
+    return Imported(message, is_new, len(found), len(versions), questions, left_out)
+
+
+def _answered(home: Home, found: Mapping[date, Mapping[str, Metered]]) -> dict[date, dict[str, Metered]]:
+    """With what people said before about its questions."""
+    asked = [on for on, day in found.items() if any(metered.questions for metered in day.values())]
+    if not asked:
+        return {on: dict(day) for on, day in found.items()}
+    begin, end = day_bounds(home.timezone, min(asked))[0], day_bounds(home.timezone, max(asked))[1]
+    answers = recording.answers([home], recording.instant(begin), recording.instant(end), Source.UTILITY)
+    return {
+        on: {
+            channel: answered(metered, day_edges(home.timezone, on), answers.get((home.pk, channel), {}))
+            for channel, metered in day.items()
         }
-        before = recording.newest([home], on, Source.UTILITY)
-        versions += len(recording.record(home, on, Source.UTILITY, mine, message, before))
-        questions += sum(len(metered.questions) for metered in mine.values())
-    return Imported(message, is_new, len(found), versions, questions, left_out)
+        for on, day in found.items()
+    }
 
 
 def read(body: bytes, zone: str, point: str = "") -> tuple[Mapping[Flow, FiledSeries], tuple[str, ...]]:

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -215,6 +217,17 @@ class TestImport:
         for question in Quarantine.objects.all():
             recording.discard(question, cast.people["billing"], "the export was wrong")
         assert utility_files.import_file(cast.home, body).questions == 0
+
+    def test_a_file_of_many_days_takes_no_more_queries_than_one_of_few(self, cast: Cast) -> None:
+        def queries(days: int) -> int:
+            starts = (datetime(2026, 1, 1, 7, tzinfo=UTC) + timedelta(minutes=15 * n) for n in range(96 * days))
+            body = "Start (UTC),kWh\n" + "".join(f"{at:%Y-%m-%d %H:%M},0.{days}\n" for at in starts)
+            with CaptureQueriesContext(connection) as found:
+                imported = utility_files.import_file(cast.home, body.encode())
+            assert imported.days == imported.versions == days
+            return len(found)
+
+        assert queries(60) <= queries(3) + 2
 
     def test_a_bad_file_leaves_nothing_behind(self, cast: Cast) -> None:
         with pytest.raises(BadFile):
