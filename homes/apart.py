@@ -73,7 +73,7 @@ class Crew:
 
     def run(self, limits: Limits, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         """What the function returns or raises. Blocks: for workers and threads. Raises TooHeavy."""
-        work = pickle.dumps((function.__module__, function.__qualname__, arguments, named, limits.memory_bytes))
+        work = pickle.dumps((function.__module__, function.__qualname__, arguments, named, limits))
         with self._free:
             child = self._take()
             try:

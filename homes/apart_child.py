@@ -6,10 +6,11 @@ import importlib
 import os
 import pickle
 import resource
+import time
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from homes.apart import GOES, LENGTH, STAYS
+from homes.apart import GOES, LENGTH, STAYS, Limits
 
 _NICE: Final = 5
 """Pages and doors go first."""
@@ -24,7 +25,7 @@ def serve() -> None:
     os.nice(_NICE)
     is_new = True
     while head := given.read(LENGTH.size):
-        module, name, arguments, named, memory_bytes = pickle.loads(given.read(*LENGTH.unpack(head)))  # noqa: S301
+        module, name, arguments, named, limits = pickle.loads(given.read(*LENGTH.unpack(head)))  # noqa: S301
         try:
             work: Any = importlib.import_module(module)
             for part in name.split("."):
@@ -33,15 +34,18 @@ def serve() -> None:
             if is_new:
                 told.write(b".")
                 is_new = False
-        answer = _do(work, arguments, named, memory_bytes)
+        answer = _do(work, arguments, named, limits)
         stays = _pages(1) <= _KEPT_BYTES
         _tell(told, (STAYS if stays else GOES) + answer)
         if not stays:
             return
 
 
-def _do(work: Any, arguments: Any, named: Any, memory_bytes: int) -> bytes:
-    limit = _pages(0) + memory_bytes
+def _do(work: Any, arguments: Any, named: Any, limits: Limits) -> bytes:
+    limit = _pages(0) + limits.memory_bytes
+    # The parent measures the time; where it is gone, this is the end.
+    processor = int(time.process_time() + limits.seconds) + 2
+    resource.setrlimit(resource.RLIMIT_CPU, (processor, resource.RLIM_INFINITY))
     resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
     try:
         return pickle.dumps((True, work(*arguments, **named)))

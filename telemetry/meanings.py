@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from telemetry.batch import OTHER, GpuSubject, OtherSubject
-from telemetry.blanks import DCGM_PREFIX, are_blank
+from telemetry.blanks import DCGM_PREFIX, LEAST_BLANK, are_blank
 from telemetry.catalogue import (
     ALARMS,
     CIRCUIT_LABEL,
@@ -61,7 +61,7 @@ class Meaning:
 
     def is_plain(self, value: float, at_ms: int, window_ms: tuple[int, int]) -> bool:
         """Whether a sample is kept without a second thought: in time, in bounds, and no blank."""
-        is_blank = self.has_blanks and bool(are_blank(np.array([value]))[0])
+        is_blank = self.has_blanks and value >= LEAST_BLANK and bool(are_blank(np.array([value]))[0])
         return window_ms[0] <= at_ms <= window_ms[1] and self.low <= value * self.scale <= self.high and not is_blank
 
 

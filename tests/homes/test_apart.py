@@ -8,6 +8,8 @@ import math
 import operator
 import os
 import re
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -103,6 +105,23 @@ def _is_running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_work_whose_parent_is_gone_ends_by_itself() -> None:
+    """Killed while it waits for a regular expression that would take for ever."""
+    words = (
+        "import re, sys; from homes.apart import *; crew = Crew(1); limits = Limits(1.0, 1 << 29);"
+        " crew.run(limits, abs, 1); print(crew._idle[0]._process.pid, flush=True);"
+        r" crew.run(limits, re.match, r'(a+)+$', 'a' * 64 + 'b')"
+    )
+    with subprocess.Popen([sys.executable, "-c", words], stdout=subprocess.PIPE, text=True) as parent:
+        child = int(parent.stdout.readline())
+        time.sleep(0.3)
+        parent.kill()
+    until = time.monotonic() + 60
+    while _is_running(child) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not _is_running(child)
 
 
 def test_threads_share_a_crew(crew: Crew) -> None:
