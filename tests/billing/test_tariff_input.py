@@ -9,11 +9,12 @@ from datetime import date
 from typing import Any, Final
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 
 from billing.tariffs import UnsupportedTariff, check, end_of, parse, seed_document, start_of
 from billing.tariffs.checks import RATED, TOLD
 from billing.tariffs.fields import MOST_PROBLEMS
-from xfra_portal.desk.forms import TariffForm
+from xfra_portal.desk.forms import MOST_TARIFF_BYTES, TariffForm
 
 DAYS: Final = [
     ("2026-04-01", date(2026, 4, 1)),
@@ -43,6 +44,16 @@ def test_the_form_takes_a_document_as_the_database_of_rates_answers() -> None:
     form = TariffForm({"text": json.dumps({"items": [document]})})
     assert form.is_valid(), form.errors
     assert form.cleaned_data["valid_from"] == date(2026, 1, 1)
+
+
+@pytest.mark.parametrize("field", ["file", "text"])
+def test_a_document_that_is_too_large_is_refused_whole(field: str) -> None:
+    """It was cut off, and then called no JSON."""
+    body = json.dumps({**seed_document("srp-e-26-tou"), "description": "x" * MOST_TARIFF_BYTES})
+    files = {"file": SimpleUploadedFile("t.json", body.encode())} if field == "file" else {}
+    form = TariffForm({} if files else {"text": body}, files)
+    assert not form.is_valid() and set(form.errors) == {field}
+    assert "400" in form.first_error
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ MOST_CENTS: Final = 100_000_000
 MOST_DOLLARS_LENGTH: Final = 20
 """Characters of an amount, before any of it is read."""
 MOST_FILE_BYTES: Final = 8 * 2**20
+MOST_TARIFF_BYTES: Final = 400_000
+"""Of a tariff document, as a file or as text: the largest of URDB have a quarter of it."""
 
 
 class DeskForm(forms.Form):
@@ -140,7 +142,7 @@ class TariffForm(DeskForm):
     text = forms.CharField(
         label="Or its text",
         required=False,
-        max_length=400_000,
+        max_length=MOST_TARIFF_BYTES,
         widget=forms.Textarea(attrs={"rows": 6, "spellcheck": "false"}),
     )
     utility = forms.CharField(label="Utility", required=False, max_length=80, help_text="Empty: the document's.")
@@ -148,15 +150,21 @@ class TariffForm(DeskForm):
     valid_from = day("In force from", "Empty: the document's startdate.", required=False)
     note = forms.CharField(label="Note", required=False, max_length=200, help_text="Where it is from.")
 
+    def clean_file(self) -> Any:
+        file = self.cleaned_data["file"]
+        if file and file.size > MOST_TARIFF_BYTES:
+            raise forms.ValidationError(f"A document of at most {MOST_TARIFF_BYTES:,} bytes is allowed.")
+        return file
+
     def clean(self) -> dict[str, Any]:
         found: dict[str, Any] = super().clean() or {}
+        if self.errors:
+            return found
         file, text = found.get("file"), found.get("text")
         if bool(file) == bool(text):
             self.add_error("file", "Give either a file or its text.")
             return found
-        document = self._document(
-            file.read(MOST_FILE_BYTES) if file else (text or "").encode(), "file" if file else "text"
-        )
+        document = self._document(file.read() if file else (text or "").encode(), "file" if file else "text")
         if document is None:
             return found
         found["document"] = document
