@@ -141,11 +141,10 @@ def test_values_come_back_as_they_were_sent(node: Node) -> None:
 
 
 def test_the_later_of_two_values_for_one_cell_stays(node: Node) -> None:
+    """As when a sender repeats itself. Two series that contradict each other do not come through a door."""
     for value in (1.0, 2.0):
         write(batch(node.pk, series("xfra_grid_up", [(AT, 1.0)]), series("xfra_sound_decibels", [(AT, value)])))
-    write(
-        batch(node.pk, series("xfra_sound_decibels", [(AT, 3.0)]), series("xfra_sound_decibels", [(AT, 4.0)], job="x"))
-    )
+    write(*(batch(node.pk, series("xfra_sound_decibels", [(AT, value)])) for value in (3.0, 4.0)))
     assert stored.column(Kind.NODE, node.pk, "sound_decibels") == {AT: 4.0}
     assert own(node).cells(Kind.NODE)["sound_decibels"].value == 4.0
 
