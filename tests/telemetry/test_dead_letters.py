@@ -290,6 +290,7 @@ def test_many_come_in_pages_and_are_retried_together(
 ) -> None:
     ids = bury(ingest_redis, *(str(i).encode() for i in range(2 * dead_letters.PAGE + 20)))
     seen, address = [], PAGE
+    operator.get(PAGE)  # a session's first use is noted by more than a later one
     while address:
         with django_assert_max_num_queries(8):
             text = _text(operator.get(address))
