@@ -43,6 +43,10 @@ class SoftKey:
         given = {"clientDataJSON": said, "authenticatorData": data, "signature": signature, "userHandle": self._user}
         return self._credential(given) | {"clientExtensionResults": {}}
 
+    def pretend_to_be(self, other: SoftKey) -> None:
+        """Under the other's name, with a private key of its own."""
+        self._id, self._user = other._id, other._user
+
     def _credential(self, response: dict[str, bytes]) -> dict[str, Any]:
         encoded = {name: websafe_encode(value) for name, value in response.items()}
         name = websafe_encode(self._id)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 import pytest
+from allauth.account.utils import user_pk_to_url_str
 from django.core.cache import cache
 from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
+from fido2.utils import websafe_encode
 
 from homes.passkeys import may_use
 from tests.cast import PASSWORD, Cast, needs_database
@@ -143,3 +146,40 @@ def test_an_app_that_is_none_stops_the_start(given: str) -> None:
     with pytest.raises(ImproperlyConfigured, match="XFRA_IOS_APPS"):
         ios_apps([given])
     assert android_apps([f"com.example.portal={CERTIFICATE.lower()}"]) == [OURS]
+
+
+NO_CREDENTIALS: Final[list[Any]] = [
+    1, "x", [], {}, [[1]], {"response": 1}, {"response": []}, {"response": {"userHandle": 5}}, {"id": 1},
+    {"response": {"userHandle": None}}, {"response": {"userHandle": "MQ", "clientDataJSON": 1}},
+    {"id": "AA", "rawId": "AA", "type": "public-key", "response": {"clientDataJSON": "e30", "attestationObject": "oA"}},
+    {"id": "AA", "rawId": "AA", "type": "public-key", "response": {"userHandle": "USER", "clientDataJSON": "W10",
+     "authenticatorData": "AA", "signature": "AA"}},
+]  # fmt: skip
+
+
+@needs_database
+def test_what_is_no_credential_is_refused(cast: Cast) -> None:
+    """By every door that takes one, once a ceremony has begun there."""
+    phone = Phone()
+    phone.add(SoftKey(), "http://localhost:8000")
+    phone.call("post", "/auth/reauthenticate", {"password": PASSWORD})
+    owner = websafe_encode(user_pk_to_url_str(cast.people["owner"]).encode())
+    for given in NO_CREDENTIALS:
+        credential = json.loads(json.dumps(given).replace("USER", owner))
+        for door in ("/auth/webauthn/login", "/auth/webauthn/reauthenticate", "/account/authenticators/webauthn"):
+            cache.clear()
+            http = Client(HTTP_HOST="localhost") if door.endswith("login") else None
+            asked = phone.call("get", door, http=http).json()
+            session = {"X-Session-Token": asked["meta"]["session_token"]} if http else {}
+            answer = phone.call("post", door, {"name": "x", "credential": credential}, http=http, **session)
+            assert answer.status_code == 400, (door, given)
+
+
+@needs_database
+def test_a_forged_signature_is_refused(cast: Cast) -> None:
+    phone, key = Phone(), SoftKey()
+    phone.add(key, "http://localhost:8000")
+    forged = SoftKey()
+    forged.pretend_to_be(key)
+    assert phone.sign_in(forged, "http://localhost:8000") == 400
+    assert phone.sign_in(key, "http://localhost:8000") == 200
