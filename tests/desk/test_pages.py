@@ -267,6 +267,21 @@ def test_the_utilitys_file_is_imported(cast: Cast, clerk: Client, issued: Statem
     assert "Readings, April 2026" in page
 
 
+def test_of_several_meters_the_clerk_names_one_and_is_told_what_was_left_out(cast: Cast, clerk: Client) -> None:
+    rows = ["Meter,start,end,usage (kWh),demand (kW)"]
+    for meter, kwh in (("A1", "0.39"), ("B2", "7")):
+        rows += [f"{meter},2026-04-02 {hour:02}:00,2026-04-02 {hour + 1:02}:00,{kwh},1.6" for hour in range(24)]
+    address = f"/billing/homes/{cast.home.pk}/readings/"
+
+    def sent(**fields: str) -> str:
+        return send(clerk, address, file=SimpleUploadedFile("two.csv", "\n".join(rows).encode()), **fields)[1][0]
+
+    assert "several meters; choose one of: A1, B2" in sent()
+    assert "no meter of that name; choose one of: A1, B2" in sent(meter="C3")
+    said = sent(meter="A1")
+    assert said.startswith("two.csv: 1 day, 1 new version of readings.") and "Left out: column 'demand (kW)'" in said
+
+
 def test_the_log_is_append_only(cast: Cast, clerk: Client, issued: Statement) -> None:
     send(clerk, "/billing/payouts/create/")
     assert "1 payout created" in clerk.get("/billing/log/").content.decode()
