@@ -37,17 +37,32 @@ class Times:
 
     def of(self, text: Callable[[int], str], line: int) -> Row:
         """`text` gives the cell at a position. Raises BadFile."""
+        if Role.ZONE in self._columns.at:
+            self._zone = text(self._columns.at[Role.ZONE])
         on = self._date(text, line)
         length, start_text, end_text = self._spoken(text, line)
         if start_text and _is_number(start_text) and self._is_hour_of_start(text):
-            return Row(line, None, None, length, hour=_number(start_text, on, None, line, self._name(self._hour)))
+            return self._numbered(start_text, on, None, length, line, self._hour)
         if end_text and _is_number(end_text) and not start_text:
-            return Row(line, None, None, length, hour=_number(end_text, on, True, line, self._name(self._end)))
+            return self._numbered(end_text, on, True, length, line, self._end)
         start = self._moment(self._start_position(), start_text, on, line) if start_text else None
         end, has_end_date = self._ended(text, end_text, start, on, line)
         if start is None and end is None:
             start = self._moment(self._day, text(self._day) if self._day >= 0 else "", None, line)
         return Row(line, start, end, length, has_end_date=has_end_date)
+
+    def _numbered(
+        self, text: str, on: date | None, is_ending: bool | None, length: int, line: int, position: int
+    ) -> Row:
+        """An hour by its number, which is one of the home's own day: a zone that is told may only be the home's."""
+        hour = _number(text, on, is_ending, line, self._name(position))
+        if self._told_zone is not None:
+            noon = Told(hour.on, 43_200, self._told_zone)
+            moment = self._clock.moment(noon, None, line, self._name(position), text)
+            if moment.fixed not in self._clock.instants(moment.wall):
+                said = f"{self._zone[:40]!r} is not the time of {self._clock.name}"
+                raise BadFile(said, "write times of the home's clock", line, self._name(position))
+        return Row(line, None, None, length, hour=hour)
 
     def _spoken(self, text: Callable[[int], str], line: int) -> tuple[int, str, str]:
         """Seconds of a duration (0: none), and the texts of the start and the end."""
@@ -122,7 +137,7 @@ class Times:
 
     @property
     def _told_zone(self) -> timezone | str | None:
-        """What a line above the header says of the zone; None where it is the home's own."""
+        """What a column, or a line above the header, says of the zone; None where it is the home's own."""
         said = self._zone.strip()
         if not said or said.lower() == self._clock.name.lower():
             return None

@@ -158,6 +158,9 @@ TAKEN: Final = [
     ),
     Taken("with offsets", lines("start,kwh", lambda n, s, e: f"{ON}T{s}:00-07:00,1.0")),
     Taken("with the zone's letters", lines("start,kwh", lambda n, s, e: f"06/10/2026 {twelve(s)} MST,1.0")),
+    Taken("the home's zone in a column", hourly("kWh,Time Zone", "1.0,America/Phoenix")),
+    Taken("its letters in a column", hourly("kWh,TZ", "1.0,MST")),
+    Taken("hours with its letters", lines("Date,HE,kWh,TZ", lambda n, s, e: f"{ON},{n + 1},1,MST")),
     Taken(
         "in UTC",
         lines(
@@ -242,6 +245,13 @@ REFUSED: Final[list[tuple[str, str | bytes, str]]] = [
     # written so that it cannot be read
     ("a quality of no known meaning", hourly("kWh,Quality", "1.0,zz"), "'zz' is no quality"),
     ("another zone", hourly("kWh", "1.0", "Time Zone: EST\n"), "'EST' is not the time of"),
+    ("another zone in a column", hourly("kWh,Time Zone", "1.0,EST"), "'EST' is not the time of"),
+    (
+        "another zone's hours",
+        lines("Date,HE,kWh,TZ", lambda n, s, e: f"{ON},{n + 1},1,EST"),
+        "'EST' is not the time of",
+    ),
+    ("hours of UTC", lines("Date,HE,kWh,TZ", lambda n, s, e: f"{ON},{n + 1},1,UTC"), "'UTC' is not the time of"),
     ("a cut line", PLAIN + f"{ON}\n", "line 26"),
     ("a cell of 200,000 characters", PLAIN + "x" * 200_000 + ",1,2,3\n", "it is no CSV"),
     ("an open quote", PLAIN + '"' + "x,\n" * 100_000, "it is no CSV"),
