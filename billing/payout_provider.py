@@ -36,6 +36,9 @@ class Answer:
 
 
 class Provider(Protocol):
+    name: str
+    """What the desk calls it."""
+
     def pay(self, key: str, cents: int, payee: str) -> Answer:
         """Ask for a payment, or how it went if the key was asked for before. Raises ProviderTimeout."""
 
@@ -70,6 +73,8 @@ class SimulatedProvider:
     Of a hundred payments some time out though they were taken on, some time out and were lost, some are refused, and
     some come back after they had arrived. It takes a key on once, however often it is asked.
     """
+
+    name = "a simulated provider: no money moves"
 
     def __init__(self, seed: int = 1, memory: Memory | None = None) -> None:
         self._seed = seed

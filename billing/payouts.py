@@ -8,6 +8,7 @@ without an answer somebody has to look. Nothing is ever pulled from a host: what
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -43,6 +44,23 @@ def create_due(home_ids: Iterable[UUID] | None = None, by: Party | None = None) 
         homes = homes.filter(pk__in=list(home_ids))
     made = [create(home, by) for home in homes.order_by("pk").distinct()]
     return [payout for payout in made if payout is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Unowned:
+    """Homes that are owed money and that nobody owns, and what is owed to them in cents."""
+
+    homes: int
+    cents: int
+
+
+def unowned() -> Unowned:
+    """What cannot be paid out until somebody owns the home. Of homes that the reader may see."""
+    homes = Home.objects.filter(accounts__code=Code.HOST_PAYABLE)
+    lacking = homes.exclude(memberships__role=Membership.Role.OWNER).values_list("pk", flat=True)
+    balances = ledger.balances(list(lacking), (Code.HOST_PAYABLE,))
+    owed = [-cents for cents in balances.values() if -cents >= MINIMUM_CENTS]
+    return Unowned(len(owed), sum(owed))
 
 
 @transaction.atomic

@@ -8,6 +8,8 @@ from billing.payout_provider import Answer, Outcome, ProviderTimeout
 class Prompt:
     """Pays whatever it is asked for; `asked` is how often, by key."""
 
+    name = "a prompt one"
+
     def __init__(self, outcome: Outcome = Outcome.PAID, problem: str = "") -> None:
         self.answer = Answer(outcome, "REF-1", problem)
         self.asked: dict[str, int] = {}
@@ -22,6 +24,8 @@ class Prompt:
 
 class Silent:
     """Takes everything on and never says so."""
+
+    name = "a silent one"
 
     def __init__(self) -> None:
         self.keys: list[str] = []

@@ -29,7 +29,7 @@ from billing.models import (
     TariffVersion,
 )
 from homes.access import acting_as_system
-from homes.models import Home
+from homes.models import Home, Membership
 from tests.billing import months
 from tests.billing.months import APRIL, FLAT
 from tests.cast import Cast, needs_database
@@ -290,3 +290,15 @@ def test_the_log_is_append_only(cast: Cast, clerk: Client, issued: Statement) ->
             with pytest.raises(IntegrityError), transaction.atomic():
                 change()
         assert payouts.unknown() == []
+
+
+def test_what_nobody_can_be_paid_needs_somebody(cast: Cast, clerk: Client, issued: Statement, settings: Any) -> None:
+    """$103.68 of April is owed to a home; then nobody owns it any more."""
+    settings.PAYOUT_PROVIDER = "billing.payout_provider.SimulatedProvider"
+    overview, page = (clerk.get(address).content.decode() for address in ("/billing/", "/billing/payouts/"))
+    assert "by a simulated provider: no money moves" in page
+    assert "cannot be paid" not in overview and "cannot be paid" not in page
+    with acting_as_system():
+        Membership.objects.filter(home=cast.home, role=Membership.Role.OWNER).delete()
+    for address in ("/billing/", "/billing/payouts/"):
+        assert "$103.68 cannot be paid" in clerk.get(address).content.decode()

@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 
-from billing import alarms, closing, heartbeat
+from billing import alarms, closing, heartbeat, payouts
 from billing.models import Close, CloseItem, Quarantine, Statement, StatementQuestion
 from xfra_portal.desk import doing, month_acts, month_figures
 from xfra_portal.desk.done import Done, Refused
@@ -28,6 +28,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "months": month_figures.overview(now),
         "alarms": alarms.ringing(now),
         "doubted": Quarantine.objects.filter(state=Quarantine.State.OPEN).count(),
+        "unowned": payouts.unowned(),
         "asked": StatementQuestion.objects.filter(answered_at__isnull=True).count(),
         "revisions": revisions_waiting(),
         "held": CloseItem.objects.filter(stage=Stage.HELD).count(),

@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
 
-from billing import ledger, payout_files, payouts
+from billing import ledger, payout_files, payout_provider, payouts
 from billing.models import Account, Code, Payout
 from homes.models import Home, Membership
 from xfra_portal import formats
@@ -45,7 +45,8 @@ def payouts_page(request: HttpRequest) -> HttpResponse:
         "states": State.choices,
         "state": state,
         "goes_by_file": not settings.PAYOUT_PROVIDER,
-        "provider": settings.PAYOUT_PROVIDER.rsplit(".", 1)[-1],
+        "provider": provider.name if (provider := payout_provider.configured()) else "",
+        "unowned": payouts.unowned(),
         "minimum": payouts.MINIMUM_CENTS,
         "reason": ReasonForm(),
         **worker(),
