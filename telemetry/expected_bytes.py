@@ -24,6 +24,8 @@ _TAILS: Final = {VALUED: bytes(8) + bytes([_TAG]) + bytes(6), ZERO: bytes(6)}
 
 LONGEST: Final = 4 << 20
 """Longer messages are rare, and as much memory would be kept for them."""
+LONGEST_ZSTD: Final = 512 << 10
+"""Compressed: of longer ones, frames of nothing could take tens of milliseconds."""
 
 Positions = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -46,7 +48,7 @@ class Slate:
         """Put the message of a body here; False where it is too long, or does not say how long it is. Raises BadBody or
         TooLarge."""
         told = told_size(encoding, body)
-        if told is None or told > LONGEST:
+        if told is None or told > LONGEST or (encoding is Encoding.ZSTD and len(body) > LONGEST_ZSTD):
             return False
         if told > len(self.octets):
             self._resize(2 * told)
@@ -81,7 +83,7 @@ class ExpectedBytes:
         begin = int(self._starts[self._count])
         end = begin + len(new)
         if end > len(self._octets):
-            self._octets = np.concatenate([self._octets[:begin], np.empty(end // 2 + 4096, np.uint8)])
+            self._octets = np.concatenate([self._octets[:begin], np.empty(len(new) + end // 2 + 4096, np.uint8)])
         self._octets[begin:end] = new
         self._count += 1
         self._starts[self._count] = end

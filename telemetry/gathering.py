@@ -19,7 +19,7 @@ from telemetry.known_series import LABEL_BYTES_BUDGET, SERIES_BUDGET, key_of
 from telemetry.meanings import Meaning, meaning_of
 from telemetry.remote_write import MAX_LABELS_BYTES, BadSeries, RawSeries
 
-MAX_MEANT: Final = 2 * SERIES_BUDGET
+MAX_MEANT: Final = SERIES_BUDGET
 """Of so many series of a body, and no more than a node may have of their bytes, the labels are looked at."""
 
 

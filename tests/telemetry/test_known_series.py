@@ -198,3 +198,15 @@ def test_the_layout_stays_the_same_object_while_nothing_is_new() -> None:
     grown = admit_message(1, message(series("other", [(AT, 1.0)])), known, NOW, OLDEST).batch
     assert grown.layout is not first.layout
     assert len(grown.layout) == len(first.layout) + 1
+
+
+@pytest.mark.parametrize("size", [10, 3000, 15_000])
+def test_labels_of_any_length_are_learned(size: int) -> None:
+    """Also where the first series is longer than all memory that was kept for it."""
+    known = KnownSeries()
+    texts = {f"l{n}": "v" * min(size, 3900) for n in range(max(1, size // 3900))}
+    for tick in range(3):
+        data = message(*(series("m", [(AT + tick, 1.0)], n=str(n), **texts) for n in range(20)))
+        found = admit_message(1, data, known, NOW, OLDEST)
+        assert (len(found.batch), len(found.refused)) == (20, 0)
+    assert known.label_bytes > 20 * size * 0.7
