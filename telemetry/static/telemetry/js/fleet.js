@@ -59,7 +59,7 @@ function show() {
   for (const grid of grids) grid.draw();
   const cells = [...shown.values()];
   const totals = totalsOf(cells);
-  for (const place of document.querySelectorAll("[data-total]")) {
+  for (const place of document.querySelectorAll("[data-totals] [data-total]")) {
     const key = place.dataset.total;
     const text = (RENDER[key] ?? ((value) => value.toLocaleString("en-US")))(totals[key]);
     if (place.textContent !== text) place.textContent = text;
