@@ -136,7 +136,6 @@ def _record(changed: list[_Judged]) -> None:
     if not changed:
         return
     known_until = [one.blind_since or one.since for one in changed]
-    blind = [one for one in changed if one.blind_since]
     ids, since = [one.node.node_id for one in changed], [one.since for one in changed]
     states, causes = [str(one.verdict.state) for one in changed], [str(one.verdict.cause) for one in changed]
     with connection.cursor() as cursor:
@@ -172,7 +171,8 @@ def _record(changed: list[_Judged]) -> None:
             node_id=one.node.node_id, state=State.UNKNOWN, cause=Cause.NOT_JUDGED, started_at=one.blind_since,
             ended_at=one.since,
         )
-        for one in blind
+        for one in changed
+        if one.blind_since
     )  # fmt: skip
 
 

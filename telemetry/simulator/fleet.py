@@ -195,7 +195,7 @@ class Fleet:
         room = np.maximum(USABLE_WATTS + solar - home - requested, 0.0)
         space = (BATTERY_JOULES - stored) / ONE_WAY_EFFICIENCY / dt_s
         charge = np.minimum(np.minimum(np.maximum(wish, 0.0), room), space)
-        floor = np.maximum(self._reserve, 0.35) * BATTERY_JOULES
+        floor = self._reserve * BATTERY_JOULES
         above = np.maximum(stored - floor, 0.0) * ONE_WAY_EFFICIENCY / dt_s
         discharge = np.minimum(np.minimum(np.maximum(-wish, 0.0), home), above)
         return _whole_steps(charge) - _whole_steps(discharge)
