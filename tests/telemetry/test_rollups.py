@@ -56,7 +56,10 @@ KINDS_OF_SERIES = ["gauge", "flag", "register", "circuit", "gpu 0", "gpu 1"]
 SECONDS = st.one_of(st.integers(0, 2000), st.sampled_from([59, 60, 899, 900, 901, 1199, 1200, 1260]))
 ARRIVALS = st.lists(
     st.lists(
-        st.tuples(st.sampled_from(KINDS_OF_SERIES), SECONDS, st.integers(0, 200).map(float)), min_size=1, max_size=6
+        st.tuples(st.sampled_from(KINDS_OF_SERIES), SECONDS, st.integers(0, 200).map(float)),
+        min_size=1,
+        max_size=6,
+        unique_by=lambda sample: sample[:2],  # a body that contradicts itself is refused
     ),
     min_size=1,
     max_size=5,
