@@ -1,8 +1,9 @@
 """On whose behalf the database is being asked: the second wall behind `visible_to`.
 
-Every connection of the application's role carries a setting, `xfra.access`, that row-level security
-reads: `system` (workers, commands, the ingest door), a user's id, or `nobody`. It is set lazily, just
-before a statement, when what the current context wants differs from what the connection has.
+Every connection of the application's role carries a setting, `xfra.access`, that row-level security reads: `system`
+(workers, commands, the ingest door), a user's id, `nobody`, or `signing-in` (somebody who is nobody yet, at a door of
+signing in, where passwords and factors of others are compared). It is set lazily, just before a statement, when what
+the current context wants differs from what the connection has.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from psycopg.pq import TransactionStatus
 
 SYSTEM: Final = "system"
 NOBODY: Final = "nobody"
+SIGNING_IN: Final = "signing-in"
 
 _access: ContextVar[str] = ContextVar("xfra_access")
 _at_start = os.environ.get("XFRA_ACCESS", NOBODY)  # the web server starts with nobody, manage.py as the system
@@ -52,6 +54,16 @@ def acting_as(user_id: int) -> Iterator[None]:
 def acting_as_system() -> Iterator[None]:
     """Within the block, the database shows everything: for authentication, ingest and upkeep."""
     token = _access.set(SYSTEM)
+    try:
+        yield
+    finally:
+        _access.reset(token)
+
+
+@contextmanager
+def signing_in() -> Iterator[None]:
+    """Within the block, the database shows what signing in compares with, and no home."""
+    token = _access.set(SIGNING_IN)
     try:
         yield
     finally:

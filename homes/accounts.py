@@ -148,5 +148,6 @@ def _end_other_sessions_of_staff(request: HttpRequest, user: User, **kwargs: Any
 
 
 def _end_sessions(user: User, but: str | None) -> None:
-    for session in UserSession.objects.filter(user=user).exclude(session_key=but):
-        session.end()
+    with acting_as_system():  # after the request it is nobody's work any more, and shown to nobody
+        for session in UserSession.objects.filter(user=user).exclude(session_key=but):
+            session.end()

@@ -32,7 +32,9 @@ class LinkIsNoGood(Exception):
 def ask(adapter: DefaultAccountAdapter, user: User, wanted: str, link_of: LinkOf) -> None:
     """Mail the link to the wanted address; where that is somebody's already, they are told instead. Raises what sending
     raises."""
-    if User.objects.filter(email__iexact=wanted).exists():
+    with acting_as_system():  # whose addresses there are is shown to nobody
+        is_taken = User.objects.filter(email__iexact=wanted).exists()
+    if is_taken:
         adapter.send_mail("account/email/address_taken", wanted, {})
         return
     said = {"user": user.pk, "from": user.email, "to": wanted, "under": _password_mark(user)}

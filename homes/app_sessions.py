@@ -19,7 +19,6 @@ from allauth.core.internal.httpkit import get_authorization_credential
 from allauth.headless.tokens.strategies.base import AbstractTokenStrategy
 from allauth.usersessions.models import UserSession
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.http import HttpRequest
@@ -30,6 +29,7 @@ from homes import app_tokens
 from homes.access import acting_as, acting_as_system
 from homes.models import AppSession, User
 from homes.sealing import sealer
+from homes.sessions import SessionStore
 
 ACCESS_LASTS: Final = timedelta(minutes=5)
 REFRESH_LASTS: Final = timedelta(days=14)

@@ -18,9 +18,16 @@ FUNCTIONS = """
 CREATE FUNCTION xfra_is_system() RETURNS boolean LANGUAGE sql STABLE AS
   $$ SELECT current_setting('xfra.access', true) = 'system' $$;
 
+CREATE FUNCTION xfra_is_signing_in() RETURNS boolean LANGUAGE sql STABLE AS
+  $$ SELECT current_setting('xfra.access', true) = 'signing-in' $$;
+
 CREATE FUNCTION xfra_user_id() RETURNS bigint LANGUAGE sql STABLE AS
   $$ SELECT CASE WHEN current_setting('xfra.access', true) ~ '^[0-9]{1,18}$'
        THEN current_setting('xfra.access', true)::bigint END $$;
+
+CREATE FUNCTION xfra_password_of(person bigint) RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS
+  $$ SELECT u.password FROM homes_user u WHERE u.id = person
+       AND (xfra_is_system() OR xfra_is_signing_in() OR u.id = xfra_user_id()) $$;
 
 CREATE FUNCTION xfra_staff_role() RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS
   $$ SELECT r.role FROM homes_operatorrole r JOIN homes_user u ON u.id = r.user_id
@@ -65,9 +72,16 @@ _MY_GROUPS = "SELECT h.site_group FROM homes_home h WHERE h.id IN (SELECT xfra_v
 IN_A_GROUP_OF_MINE = f"({SEES_EVERY_HOME} OR site_group = '' OR site_group IN ({_MY_GROUPS}))"
 """Of what is said to a whole site group: those with a home in it, and what is said to all."""
 
-ITSELF_OR_SIGNING_IN = f"({IS_SYSTEM} OR coalesce(id = (SELECT xfra_user_id()), (SELECT xfra_user_id()) IS NULL))"
+IS_SIGN_IN = f"({IS_SYSTEM} OR coalesce((SELECT xfra_is_signing_in()), false))"
+"""SQL that says whether the system asks, or somebody at a door of signing in, who is nobody yet."""
+
+ITSELF_OR_SIGNING_IN = f"({IS_SIGN_IN} OR coalesce(id = (SELECT xfra_user_id()), false))"
 """Of a person: signing in notes the time, and may hash the password anew, before anybody is known.
 Which columns that may be is in homes.rules."""
+
+KNOWN_PEOPLE = f"({IS_SIGN_IN} OR {IS_DESK} OR coalesce(party_id IN (SELECT xfra_named_parties()), false))"
+"""Of people: oneself, whom one lives with, and for the desk everybody. Their passwords are in no SELECT: see
+`xfra_password_of` above, and xfra_portal.database, which grants every column but that."""
 
 
 def guard(table: str, column: str = "home_id", allowed: str = "xfra_visible_homes", old: str = IS_SYSTEM) -> Operation:
@@ -110,6 +124,14 @@ def guard_rows(table: str, shown: str, old: str = IS_SYSTEM, new: str = IS_SYSTE
         editor.execute(policies(table, reads=shown, adds=IS_SYSTEM, changes=(old, new), removes=IS_SYSTEM))
 
     return RunPython(forwards, RunPython.noop)
+
+
+def guard_own(table: str, column: str = "user_id") -> Operation:
+    """A migration step: of what signing in goes by, such as factors and devices, people have and change their own rows,
+    and the doors of signing in, where nobody is known yet, everybody's."""
+    own = f"{IS_SIGN_IN} OR coalesce({column} = (SELECT xfra_user_id()), false)"
+    sql = policies(table, reads=own, adds=own, changes=(own, own), removes=own)
+    return RunPython(lambda apps, editor: editor.execute(sql), RunPython.noop)
 
 
 APPEND_ONLY_FUNCTION = """

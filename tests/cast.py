@@ -21,7 +21,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.test import Client
 from django.utils import timezone
 
-from homes.access import acting_as_system
+from homes.access import acting_as_system, signing_in
 from homes.models import Home, HomeAddress, Membership, Node, OperatorRole, User, WorkOrder
 from homes.provisioning import Plan, provision, register_gpus
 
@@ -29,7 +29,7 @@ PASSWORD: Final = "correct-horse-battery"
 needs_database = pytest.mark.django_db(databases=["default", "owner"])
 """The owner makes the test database; `default`, the application, then works in it under row-level security."""
 
-BACKEND: Final = "allauth.account.auth_backends.AuthenticationBackend"
+BACKEND: Final = "homes.sign_in.Backend"
 ANONYMOUS: Final = "anonymous"
 _HOUSEHOLD: Final = ("owner", "member", "viewer")
 _STAFF: Final = {
@@ -57,11 +57,12 @@ class Cast:
     def person(self, name: str) -> User | AnonymousUser:
         return AnonymousUser() if name == ANONYMOUS else self.people[name]
 
-    def client(self, name: str) -> Client:
+    def client(self, name: str, **about: bool) -> Client:
         """A browser in which this person is signed in."""
-        client = Client(HTTP_HOST="localhost")
+        client = Client(HTTP_HOST="localhost", **about)
         if name != ANONYMOUS:
-            client.force_login(self.people[name], backend=BACKEND)
+            with signing_in():
+                client.force_login(self.people[name], backend=BACKEND)
         return client
 
 

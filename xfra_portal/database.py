@@ -8,6 +8,8 @@ from django.conf import settings
 from django.db import connections
 
 _NOT_THE_APPLICATIONS = "public.django_migrations"
+_WRITTEN_UNREAD = ("homes_user", "password")
+"""A table and its column that the application may write and not read: see homes.models.people.HashField."""
 
 
 class Router:
@@ -42,5 +44,19 @@ def grant_rows_to_application(using: str) -> None:
         tables = [name for (name,) in cursor.fetchall() if name != _NOT_THE_APPLICATIONS]
         if tables:
             cursor.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {', '.join(tables)} TO {role}")
+        _withhold(cursor, role, *_WRITTEN_UNREAD)
         cursor.execute(f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {role}")
         cursor.execute(f"GRANT SELECT ON {_NOT_THE_APPLICATIONS} TO {role}")
+
+
+def _withhold(cursor: Any, role: str, table: str, column: str) -> None:
+    """Reading is granted by table or by columns: so of this table, all other columns."""
+    cursor.execute(
+        "SELECT string_agg(quote_ident(attname), ', ') FROM pg_attribute"
+        " WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped AND attname <> %s",
+        [table, column],
+    )
+    (others,) = cursor.fetchone()
+    if others:
+        cursor.execute(f"REVOKE SELECT ON {table} FROM {role}")  # noqa: S608  (no query; names are ours)
+        cursor.execute(f"GRANT SELECT ({others}) ON {table} TO {role}")

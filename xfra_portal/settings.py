@@ -156,7 +156,8 @@ STATEMENT_SIGNING_KEY = e.STATEMENT_SIGNING_KEY
 PAYOUT_PROVIDER = e.PAYOUT_PROVIDER
 
 AUTH_USER_MODEL = "homes.User"
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["homes.sign_in.Backend"]
+SESSION_ENGINE = "homes.sessions"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},

@@ -6,7 +6,13 @@ from homes import row_security, rules
 
 
 class Migration(migrations.Migration):
-    dependencies = [("homes", "0001_initial")]
+    dependencies = [
+        ("homes", "0001_initial"),
+        ("sessions", "0001_initial"),
+        ("account", "0009_emailaddress_unique_primary_email"),
+        ("mfa", "0003_authenticator_type_uniq"),
+        ("usersessions", "0001_initial"),
+    ]
 
     operations = [
         migrations.RunSQL(row_security.FUNCTIONS, migrations.RunSQL.noop),
@@ -25,14 +31,19 @@ class Migration(migrations.Migration):
         row_security.guard_rows(
             "homes_party", f"{row_security.IS_DESK} OR id IN (SELECT xfra_named_parties())", old=row_security.IS_DESK
         ),
-        # Shown to all: signing in finds a person by e-mail before anybody is known.
         row_security.guard_rows(
             "homes_user",
-            "true",
+            row_security.KNOWN_PEOPLE,
             old=row_security.ITSELF_OR_SIGNING_IN,
             new=row_security.ITSELF_OR_SIGNING_IN,
         ),
         row_security.guard_rows("homes_appsession", row_security.IS_SYSTEM),
+        # Whoever brings a session's key is found by the system: homes.sessions.
+        row_security.guard_rows("django_session", row_security.IS_SYSTEM),
+        row_security.guard_own("mfa_authenticator"),
+        row_security.guard_own("usersessions_usersession"),
+        row_security.guard_own("account_emailaddress"),
+        row_security.guard_rows("account_emailconfirmation", row_security.IS_SYSTEM),
         row_security.guard_rows("homes_user_groups", row_security.IS_SYSTEM),
         row_security.guard_rows("homes_user_user_permissions", row_security.IS_SYSTEM),
         row_security.guard_rows(

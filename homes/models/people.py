@@ -41,9 +41,23 @@ class UserManager(BaseUserManager["User"]):
         return user
 
 
+class HashField(models.CharField):
+    """A password's hash. The application may write it and may not read the column: what it is shown of it, and on
+    whose behalf, a function of the database decides (homes.row_security); of other people that is None."""
+
+    def select_format(self, compiler: Any, sql: str, params: Any) -> tuple[str, Any]:
+        return f'xfra_password_of({sql.rpartition(".")[0]}."id")', params
+
+    def deconstruct(self) -> Any:
+        """For migrations a column like any other."""
+        name, _, args, keywords = super().deconstruct()
+        return name, "django.db.models.CharField", args, keywords
+
+
 class User(AbstractBaseUser, PermissionsMixin):
     """Somebody who can sign in, by e-mail."""
 
+    password = HashField("password", max_length=128)
     email = models.EmailField(unique=True)
     party = models.OneToOneField(Party, on_delete=models.PROTECT, related_name="user")
     is_active = models.BooleanField(default=True)

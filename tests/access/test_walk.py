@@ -129,8 +129,7 @@ def test_sign_in_doors_tell_nothing_of_anybody_else(cast: Cast, person: str) -> 
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
 def test_nothing_of_the_api_is_written_to_by_surprise(cast: Cast, method: str) -> None:
     """But for the doors that the table names, a changing method is answered 405 for the owner, and changes nothing."""
-    client = Client(HTTP_HOST="localhost")
-    client.force_login(cast.people["owner"], backend="allauth.account.auth_backends.AuthenticationBackend")
+    client = cast.client("owner")
     for name, template in OURS.items():
         if name.startswith("api-") and "<uuid:home_id>" in template and WRITES.get(name) != method:
             refused = 404 if DOORS[name]["owner"] == "-" else 405

@@ -24,6 +24,9 @@ pytestmark = needs_database
 OF_ITSELF = "homes_user"
 """Of this table a person may write one row, and nobody what signing in writes: below."""
 
+_READ = {OF_ITSELF: "SELECT id, email, party_id, is_active, is_superuser, created_at, '' AS password FROM homes_user"}
+"""The application reads no column of hashes."""
+
 LOCKED = {"homes_home", "homes_party"}
 """What the desk may lock, and Postgres therefore refuses with an error where else it finds nothing to change."""
 
@@ -47,10 +50,10 @@ def full(cast: Cast) -> Cast:
 
 
 @contextmanager
-def acting(cast: Cast, name: str) -> Iterator[None]:
+def acting(cast: Cast, name: str, as_nobody: str = access.NOBODY) -> Iterator[None]:
     """As in a request of this person."""
     before = access.current()
-    access.set_current(access.NOBODY if name == ANONYMOUS else str(cast.people[name].pk))
+    access.set_current(as_nobody if name == ANONYMOUS else str(cast.people[name].pk))
     try:
         yield
     finally:
@@ -73,7 +76,7 @@ def _rows() -> dict[str, dict[str, Any]]:
     found = {}
     with acting_as_system(), connection.cursor() as cursor:
         for table in _tables():
-            cursor.execute(f"SELECT to_jsonb(t) FROM {table} t LIMIT 1")  # noqa: S608
+            cursor.execute(f"SELECT to_jsonb(t) FROM ({_READ.get(table, f'SELECT * FROM {table}')} LIMIT 1) t")  # noqa: S608
             ((row,),) = cursor.fetchall() or [(None,)]
             found[table] = json.loads(row) if isinstance(row, str) else row
     return found
@@ -120,18 +123,14 @@ def test_nobody_writes_homes_people_or_telemetry(full: Cast, name: str) -> None:
         found = {table: _write(table, columns[table], rows[table]) for table in rows}
     desk = name in ("billing", "admin")
     expected = {table: (refused, refused if desk and table in LOCKED else "0", "0") for table in rows}
-    people = len(NAMES) - 1
-    expected[OF_ITSELF] = (refused, str(people if name == ANONYMOUS else 1), "0")
+    expected[OF_ITSELF] = (refused, "0" if name == ANONYMOUS else "1", "0")
     assert found == expected
-
-
-_MOVED = "email = 'x' || email"
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_of_a_person_only_what_signing_in_writes(cast: Cast, name: str) -> None:
     """Not even of oneself: whose party somebody is, whether active, or at what address, is not for a page to say."""
-    with acting(cast, name):
+    with acting(cast, name, as_nobody=access.SIGNING_IN):
         for change in (
             "is_superuser = true",
             "is_active = false",
@@ -182,5 +181,6 @@ def test_a_password_is_changed_by_its_person(cast: Cast) -> None:
     person = cast.people["viewer"]
     typed = {"oldpassword": PASSWORD, "password1": "another-battery-staple", "password2": "another-battery-staple"}
     assert client.post(reverse("account_change_password"), typed).status_code == 302
-    person.refresh_from_db()
+    with acting_as_system():
+        person.refresh_from_db()
     assert person.check_password("another-battery-staple")

@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 from django.db import connections, transaction
-from django.test import Client
 
 from billing import questions
 from billing.models import StatementQuestion
 from tests.billing.committed import World, _django_db_helper, world
-from tests.cast import BACKEND, build, needs_database
+from tests.cast import build, needs_database
 from tests.portal.money import billed
 
 __all__ = ["_django_db_helper", "world"]
@@ -35,8 +34,7 @@ def test_while_the_first_is_at_work_the_second_is_told_so_and_does_nothing(
         return found
 
     def knock() -> None:
-        client = Client(HTTP_HOST="localhost")
-        client.force_login(cast.people["member"], backend=BACKEND)
+        client = cast.client("member")
         headers = {"Idempotency-Key": "the-same-key"}
         answer = client.post(address, {"text": "Why?!"}, content_type="application/json", headers=headers)
         answers.append(answer.status_code)

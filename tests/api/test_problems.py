@@ -13,7 +13,7 @@ from django.db import OperationalError
 from django.test import Client
 from redis import ConnectionError as RedisConnectionError
 
-from tests.cast import BACKEND, Cast, needs_database
+from tests.cast import Cast, needs_database
 from xfra_portal.api.problems import PROBLEM_TYPES
 from xfra_portal.api.throttling import PersonThrottle
 
@@ -116,8 +116,7 @@ def test_a_body_that_is_too_large_says_so(cast: Cast, settings: Any) -> None:
 
 
 def test_a_wrong_address_is_a_problem_for_any_method(cast: Cast) -> None:
-    client = Client(HTTP_HOST="localhost", enforce_csrf_checks=True)
-    client.force_login(cast.people["owner"], backend=BACKEND)
+    client = cast.client("owner", enforce_csrf_checks=True)
     _is_problem(client.post("/api/v1/nope"), 404)
 
 

@@ -106,8 +106,7 @@ def test_a_form_without_its_key_does_nothing(clerk: Client) -> None:
 
 
 def test_a_form_needs_its_csrf_token(cast: Cast) -> None:
-    client = Client(HTTP_HOST="localhost", enforce_csrf_checks=True)
-    client.force_login(cast.people["billing"], backend="allauth.account.auth_backends.AuthenticationBackend")
+    client = cast.client("billing", enforce_csrf_checks=True)
     assert client.post(f"{PAGE}begin/", {"key": key()}).status_code == 403
 
 

@@ -205,8 +205,7 @@ def test_nobody_decides_without_signing_in_or_from_another_site(cast: Cast, inge
     (letter_id,) = bury(ingest_redis, b"poison")
     given = {"action": "discard", "id": letter_id, "reason": "not ours"}
     assert cast.client("anonymous").post(PAGE, given)["Location"].startswith("/accounts/login/")
-    careful = Client(HTTP_HOST="localhost", enforce_csrf_checks=True)
-    careful.force_login(cast.people["operator"], backend="allauth.account.auth_backends.AuthenticationBackend")
+    careful = cast.client("operator", enforce_csrf_checks=True)
     assert careful.post(PAGE, given).status_code == 403
     assert letters(ingest_redis) == 1
 
