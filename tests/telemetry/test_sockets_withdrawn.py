@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
-from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.db import OperationalError
 from django.test import Client
@@ -15,6 +14,7 @@ from django.utils import timezone
 
 from homes.access import acting_as_system
 from homes.models import Membership, User, WorkOrder
+from homes.sessions import SessionStore
 from telemetry import watchers
 from telemetry.consumers import NOT_FOUND, WITHDRAWN
 from tests.cast import PASSWORD, Cast, needs_database
