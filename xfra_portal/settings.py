@@ -274,6 +274,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "What homeowners and operators see, for programs. Base units; instants in UTC; null is unknown.",
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
+        "xfra_portal.api.open_words.open_enumerations",
         "xfra_portal.api.introduction.introduce",
     ],
     "SERVE_INCLUDE_SCHEMA": False,

@@ -29,6 +29,7 @@ from xfra_portal.api import money_json, money_shapes
 from xfra_portal.api.base import Response, View, file_operation, operation, write_operation
 from xfra_portal.api.idempotency import once
 from xfra_portal.api.pagination import PARAMETERS, NewestFirst
+from xfra_portal.api.renderers import FileRenderer, JSONRenderer
 from xfra_portal.homeowner import money
 
 TAG: Final = "money"
@@ -182,6 +183,7 @@ class FileParser(BaseParser):
 
 class GreenButton(View):
     parser_classes = (FileParser,)
+    renderer_classes = (JSONRenderer, FileRenderer)
 
     @file_operation(
         "green_button_read",

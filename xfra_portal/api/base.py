@@ -9,7 +9,7 @@ from django.http import Http404
 from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
-from rest_framework.exceptions import NotFound
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -89,15 +89,27 @@ def operation(
     answers: dict[Any, Any] = {(200, "application/json"): answer}
     if csv:
         answers[200, "text/csv"] = OpenApiTypes.STR
-    return extend_schema(
+    return _described(
+        parameters,
         operation_id=name,
         summary=summary,
         description=description or f"{summary}. {_UNITS}",
         tags=[tag],
-        parameters=[*(parameters or []), *_HEADERS],
         responses={**answers, **problems},
         examples=examples.of(name),
     )
+
+
+def _described(parameters: list[OpenApiParameter] | None, **described: Any) -> Any:
+    """extend_schema for a read, which leaves on the method which query parameters it takes: View refuses others."""
+    query = frozenset(one.name for one in parameters or [] if one.location == OpenApiParameter.QUERY)
+
+    def decorate(method: Any) -> Any:
+        found = extend_schema(parameters=[*(parameters or []), *_HEADERS], **described)(method)
+        found.query_names = query
+        return found
+
+    return decorate
 
 
 _OF_WRITES = (
@@ -126,12 +138,12 @@ def file_operation(
 ) -> Any:
     """Schema of a GET that answers with a file."""
     answers = {(200, media_type): OpenApiTypes.BINARY for media_type in media_types}
-    return extend_schema(
+    return _described(
+        parameters,
         operation_id=name,
         summary=summary,
         description=description,
         tags=[tag],
-        parameters=[*(parameters or []), *_HEADERS],
         responses={**answers, **_problems(_PROBLEMS)},
     )
 
@@ -157,8 +169,25 @@ class NoNode(NotFound):
     default_detail = "This home has no node yet; what is measured appears with the first one."
 
 
+def _check_query(request: Request, known: frozenset[str]) -> None:
+    """A parameter that is misspelled or said twice would be answered with something else than was asked for."""
+    wrong: dict[str, list[str]] = {}
+    for name, values in request.query_params.lists():
+        if name not in known:
+            takes = f"takes {', '.join(sorted(known))}" if known else "takes no parameters"
+            wrong[name[:80]] = [f"is no parameter of this address, which {takes}"]
+        elif len(values) > 1:
+            wrong[name] = ["is said more than once: say it once"]
+    if wrong:
+        raise ValidationError(wrong)
+
+
 class View(APIView):
     """Answers are personal: nothing between here and the person may keep them."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        _check_query(request, getattr(getattr(self, (request.method or "").lower(), None), "query_names", frozenset()))
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         finished = super().finalize_response(request, response, *args, **kwargs)

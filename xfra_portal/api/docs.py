@@ -14,6 +14,7 @@ from django.views.decorators.http import etag, require_safe
 from drf_spectacular.generators import SchemaGenerator
 
 from xfra_portal.api import introduction
+from xfra_portal.api.open_words import WORDS
 
 TAGS: Final = ("account", "homes", "money", "statements", "history", "nodes", "billing desk")
 """The groups of the reference, in the order in which a reader needs them."""
@@ -60,7 +61,9 @@ def reference(request: HttpRequest) -> HttpResponse:
         if "properties" in found
     ]
     words = [
-        {"name": name, "values": _values(found)} for name, found in kinds if "enum" in found and any(found["enum"])
+        {"name": name, "values": _values(found)}
+        for name, found in kinds
+        if any(found.get("enum") or found.get(WORDS, []))
     ]
     shown = {"groups": groups, "objects": objects, "words": words, "sections": introduction.SECTIONS}
     return render(request, "api/reference.html", {**shown, "info": schema()["info"]})
@@ -71,7 +74,7 @@ def _values(found: dict[str, Any]) -> list[dict[str, str]]:
     told = dict(_VALUE.findall(found.get("description", "")))
     return [
         {"value": value, "words": told.get(value, "") if told.get(value) != value else "", "id": _fragment(value)}
-        for value in found["enum"]
+        for value in found.get("enum") or found[WORDS]
     ]
 
 

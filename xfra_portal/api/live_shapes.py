@@ -26,7 +26,6 @@ _WORDS: Final = {
     "backup_basis_watts": "The household's usual draw that hours of backup are reckoned with.",
     "values": "By metric name of the catalogue; a name that is missing is unknown.",
     "circuits": "Named household circuits, in watts.",
-    "type": "home, node or fleet",
 }
 
 
@@ -64,6 +63,8 @@ def _text(name: str, options: dict[str, Any]) -> s.Field:
         return s.DateTimeField(**options)
     if name in _OF_STATES:
         return _OF_STATES[name](**options)
+    if name == "type":
+        return s.ChoiceField(["home", "node", "fleet"], **options)
     return s.UUIDField(**options) if name == "home" else s.CharField(**options)
 
 

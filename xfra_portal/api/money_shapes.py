@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from rest_framework import serializers as s
 
+from xfra_portal.statement_files import KINDS
+
 
 class FiguresSerializer(s.Serializer):
     """In cents. `you_pay` + `we_pay` = bill with the node + internet; `saved` is what the household did not pay."""
@@ -76,7 +78,7 @@ class ChangeSerializer(s.Serializer):
 
 
 class FileSerializer(s.Serializer):
-    kind = s.CharField()
+    kind = s.ChoiceField([(name, kind.words) for name, kind in KINDS.items()])
     media_type = s.CharField()
     url = s.CharField()
 

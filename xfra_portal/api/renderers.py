@@ -36,3 +36,16 @@ class CsvRenderer(BaseRenderer):
         self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
     ) -> Any:
         return JSONRenderer().render(data, "application/json", renderer_context)
+
+
+class FileRenderer(BaseRenderer):
+    """Takes part in content negotiation only: the file is answered as it is, a problem as JSON."""
+
+    media_type = "*/*"
+    format = "file"
+    charset = None
+
+    def render(
+        self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
+    ) -> bytes:
+        return JSONRenderer().render(data, "application/json", renderer_context)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers as s
 
+from homes.models import Membership, OperatorRole
 from telemetry.refusals import Reason
 from xfra_portal.api import live_shapes, states
 from xfra_portal.api.problems import PROBLEM_TYPES
@@ -19,14 +20,14 @@ ENDINGS = [
 
 class MembershipSerializer(s.Serializer):
     home = s.UUIDField(source="home_id")
-    role = s.CharField(help_text="owner, member or viewer")
+    role = s.ChoiceField(Membership.Role.choices)
 
 
 class MeSerializer(s.Serializer):
     id = s.IntegerField()
     email = s.EmailField()
     name = s.CharField()
-    operator_role = s.CharField(allow_null=True, help_text="viewer, operator, technician, billing, admin, or null")
+    operator_role = s.ChoiceField(OperatorRole.Role.choices, allow_null=True, help_text="Null: not staff.")
     memberships = MembershipSerializer(many=True)
 
 

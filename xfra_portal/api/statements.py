@@ -29,6 +29,7 @@ from xfra_portal.api import money_json, money_shapes, queries
 from xfra_portal.api.base import HistoryView, Response, View, file_operation, operation, write_operation
 from xfra_portal.api.idempotency import once
 from xfra_portal.api.pagination import PARAMETERS, CursorPagination
+from xfra_portal.api.renderers import FileRenderer, JSONRenderer
 from xfra_portal.homeowner import line_pages, money
 
 TAG: Final = "statements"
@@ -272,6 +273,8 @@ class StatementFiles(StatementView):
 
 
 class StatementFile(StatementView):
+    renderer_classes = (JSONRenderer, FileRenderer)
+
     @file_operation(
         "statement_file_read",
         "One file of a statement: PDF, CSV, Green Button or proof bundle",
@@ -279,6 +282,7 @@ class StatementFile(StatementView):
         TAG,
         "The bytes of one file. The same statement gives the same bytes, always. `kind` is one of"
         f" {', '.join(statement_files.KINDS)}.",
+        [OpenApiParameter("kind", str, OpenApiParameter.PATH, enum=list(statement_files.KINDS))],
     )
     def get(self, request: Request, home_id: uuid.UUID, number: int, kind: str) -> HttpResponse:
         statement = self.statement(home_id, number)
