@@ -14,7 +14,7 @@ from psycopg.errors import InsufficientPrivilege, UniqueViolation
 
 from homes import access
 from homes.access import acting_as_system
-from homes.models import Home, OperatorRole, Party, User
+from homes.models import Home, OperatorContact, OperatorRole, Party, User
 from telemetry.tables import FLEET_TABLE
 from tests.access.full import fill
 from tests.cast import ANONYMOUS, NAMES, PASSWORD, Cast, needs_database
@@ -38,6 +38,7 @@ def full(cast: Cast) -> Cast:
     with acting_as_system(), connection.cursor() as cursor:
         cursor.execute(f"INSERT INTO {FLEET_TABLE} VALUES (3600, 1, now(), 0, '{{}}', '{{0}}', '')")  # noqa: S608
         cursor.execute("INSERT INTO telemetry_register_mark (node_id, hour) VALUES (%s, now())", [cast.node.pk])
+        OperatorContact.objects.create(site_group="", name="The operator", phone="(555) 555-0100")
         user = cast.people["owner"].pk
         cursor.execute("INSERT INTO auth_group (name) VALUES ('anybody') RETURNING id")
         cursor.execute("INSERT INTO homes_user_groups (user_id, group_id) VALUES (%s, %s)", [user, *cursor.fetchone()])
