@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from telemetry.batch import OTHER, Batch, Float64s, Instants, Int64s
 from telemetry.blanks import are_blank
+from telemetry.catalogue import SENSORS, Kind
 from telemetry.expected_bytes import Slate
 from telemetry.gathering import Gathered
 from telemetry.known_series import Found, KnownSeries
@@ -186,9 +187,14 @@ def _settle(admitted: Admitted, known: KnownSeries, repeats: bool) -> Admitted:
 
 
 def _kept_of(batch: Batch, found: Found, window_ms: tuple[int, int]) -> Admitted:
-    """A batch with something in it that is not simply true."""
+    """A batch with something in it that is not simply true. A sensor of danger whose instant cannot be is believed to
+    have spoken when it came; of what is too old, which may be a queue of days ago, only a bad word counts."""
     at = batch.at_ms
     early, late = at < window_ms[0], at > window_ms[1]
+    is_sensor = (batch.kinds == Kind.NODE) & np.isin(batch.codes, SENSORS)
+    undated = is_sensor & ((late & (batch.values >= 0)) | (early & (batch.values > 0)))
+    at = np.where(undated, window_ms[1] - FUTURE_MS, at)
+    early, late = early & ~undated, late & ~undated
     timely = ~(early | late)
     sifted = _sift(found.values[timely], found.scaling[:, timely], (batch.kinds == OTHER)[timely])
     refused = Counter({TOO_OLD: int(early.sum()), TOO_NEW: int(late.sum()), OUT_OF_BOUNDS: sifted.wild})

@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Final
 
-from telemetry.explanation import duration
+from telemetry.explanation import clock_words, duration
 from telemetry.node_state import Cause, State
 from telemetry.readings import NodeGlance
 from telemetry.xid import describe
@@ -57,10 +57,11 @@ class Kind(StrEnum):
     NO_GPUS = "no_gpus"
     XID = "xid"
     HEAT = "heat"
+    CLOCK = "clock"
 
 
 SAFETY: Final = frozenset({Kind.LEAK, Kind.OPEN})
-BESIDE_THE_STATE: Final = frozenset({Kind.GPUS, Kind.NO_GPUS, Kind.XID})
+BESIDE_THE_STATE: Final = frozenset({Kind.GPUS, Kind.NO_GPUS, Kind.XID, Kind.CLOCK})
 """What a node's state does not say, so that a sentence about the state has to say it too."""
 
 
@@ -220,6 +221,9 @@ def _of(subject: Subject, now: datetime) -> list[Item]:
         outdoor = subject.glance.outdoor_celsius
         words = f"slower by heat, {outdoor:.0f} °C outside" if outdoor is not None else "slower by heat"
         items.append(_item(subject, Severity.MINOR, Kind.HEAT, words, "check coolant flow and filter", None))
+    if words := clock_words(status.clock_ahead_seconds):
+        action = "set the node's clock; until then what it sends is dated by when it comes"
+        items.append(Item(Severity.MINOR, Kind.CLOCK, subject, words, action, None, None))
     return items
 
 
@@ -259,7 +263,7 @@ def _unheard(subject: Subject, minutes: float, now: datetime) -> list[Item]:
 def _late(subject: Subject, now: datetime) -> Item:
     """It works, as far as anybody knows: nothing is lost by waiting but that nobody sees it."""
     heard_at = subject.glance.heard_at
-    lag = f" {duration((now - heard_at).total_seconds())}" if heard_at else ""
+    lag = f" {duration(max(0.0, (now - heard_at).total_seconds()))}" if heard_at else ""
     action = "wait if that shrinks, for it is catching up; if it does not, set the node's clock"
     return _item(subject, Severity.MINOR, Kind.LATE, f"what it delivers is{lag} late", action, None)
 

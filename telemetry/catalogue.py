@@ -313,6 +313,9 @@ BY_NAME: Final[dict[Kind, dict[str, Column]]] = {
     kind: {column.name: column for column in columns} for kind, columns in COLUMNS.items()
 }
 
+SENSORS: Final = tuple(BY_NAME[Kind.NODE][name].code for name in ("coolant_leak", "enclosure_open"))
+"""Codes of what says that somebody is in danger, or something: nothing that is wrong with a clock hides it."""
+
 KNOWN_METRICS: Final[frozenset[str]] = frozenset(source.metric for source in SOURCES)
 
 _by_metric_and_labels: Final = {(s.metric, s.labels): s for s in SOURCES}

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from telemetry.catalogue import BY_NAME, CURTAIL_REASONS, Kind
+from telemetry.catalogue import BY_NAME, CURTAIL_REASONS, SENSORS, Kind
 from telemetry.latest import Table
 from telemetry.node_state import SILENCE_SECONDS, Evidence
 
@@ -43,11 +43,19 @@ class Served:
 
 
 def heard_ms(node_ids: Ints, tables: Mapping[Kind, Table]) -> Ints:
-    """When each of these nodes, sorted, was last heard about anything, in milliseconds; 0 is never."""
-    heard = np.zeros(len(node_ids), np.int64)
-    for table in tables.values():
-        np.maximum.at(heard, np.searchsorted(node_ids, table.node_ids), table.at_ms.max(axis=1, initial=0))
-    return heard
+    """When each of these nodes, sorted, was last heard about anything, in milliseconds; 0 is never.
+
+    A sensor's word alone is no sign that the rest is silent: it is believed where a clock is so wrong that the rest is
+    refused.
+    """
+    heard, sensed = np.zeros(len(node_ids), np.int64), np.zeros(len(node_ids), np.int64)
+    for kind, table in tables.items():
+        place, newest = np.searchsorted(node_ids, table.node_ids), table.at_ms.max(axis=1, initial=0)
+        np.maximum.at(sensed, place, newest)
+        if kind is Kind.NODE:
+            newest = np.delete(table.at_ms, SENSORS, axis=1).max(axis=1, initial=0)
+        np.maximum.at(heard, place, newest)
+    return np.where(heard > 0, heard, sensed)
 
 
 def gather(

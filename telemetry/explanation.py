@@ -13,6 +13,8 @@ from telemetry.xid import throttle_words
 
 _BUSY_CIRCUIT_WATTS: Final = 1000.0
 HOT_OUTDOORS_CELSIUS: Final = 33.0
+CLOCK_SECONDS: Final = 60.0
+"""From so much on it is said that a clock is wrong; less moves nothing on any page."""
 _ABBREVIATIONS: Final = {"ev": "EV", "ac": "AC", "hvac": "HVAC"}
 """In names of circuits, whose words stand apart by underscores."""
 
@@ -52,7 +54,7 @@ _BINDING_RATIO: Final = 0.9
 def explain(latest: NodeLatest, beside: Sequence[str], now: datetime, is_well: bool) -> Sentence:
     """The sentence for an operator: danger first, then what needs somebody beside the state, then the state and the
     evidence that supports it. `is_well`: nothing at all needs anybody; only then anything is called normal."""
-    others = [f"{_plain(words)}." for words in beside]
+    others = [f"{_plain(words[:1].upper() + words[1:])}." for words in beside]
     words = " ".join([*_danger(latest), *others, _state(latest, now, is_well)])
     figures = {
         name: Figure(f"values.{name}", unit, value)
@@ -74,6 +76,13 @@ def _plain(words: str) -> str:
 def _place(latest: NodeLatest, circuit: str) -> str:
     """By its number, whatever a node calls it."""
     return f"circuit_{sorted(latest.circuits).index(circuit)}"
+
+
+def clock_words(ahead_seconds: float) -> str:
+    """What is wrong with a node's clock; nothing where that is too little for anybody to mind."""
+    if abs(ahead_seconds) < CLOCK_SECONDS:
+        return ""
+    return f"its clock is {duration(abs(ahead_seconds))} {'ahead' if ahead_seconds > 0 else 'behind'}"
 
 
 def _danger(latest: NodeLatest) -> list[str]:
@@ -124,7 +133,7 @@ def _silent(latest: NodeLatest, now: datetime) -> str:
     if latest.status.cause is Cause.NO_READINGS:
         return (
             f"Unknown: its agent delivers, but has sent no reading of the node{_for(latest.heard_at, now)}."
-            " Suspect its exporters."
+            " Suspect its exporters, or its clock where the door refuses what it sends."
         )
     heard = f"Unknown: nothing heard{_for(latest.silent_since, now)}"
     if latest.status.cause is Cause.SILENT_LINE_UP:
@@ -137,7 +146,7 @@ def _for(since: datetime | None, now: datetime) -> str:
 
 
 def _age(since: datetime | None, now: datetime) -> str:
-    return duration((now - since).total_seconds()) if since else "long"
+    return duration(max(0.0, (now - since).total_seconds())) if since else "long"
 
 
 def duration(seconds: float) -> str:

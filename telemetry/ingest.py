@@ -146,13 +146,16 @@ def _store(drain: Drain, entries: list[Entry], shard: int) -> dict[int, Delivery
 
 
 def _deliveries(stored: list[tuple[Entry, Batch]]) -> dict[int, Delivery]:
-    """Of each node its last, and the newest of all that came."""
+    """Of each node its last, and the newest of all that came, which is not of later than it came."""
     last: dict[int, int] = {}
     newest_ms: dict[int, int] = {}
     for _, batch in stored:
         last[batch.node_id] = batch.arrived_ms
         newest_ms[batch.node_id] = max(newest_ms.get(batch.node_id, 0), batch.newest_ms)
-    return {node_id: Delivery(instant(came_ms), instant(newest_ms[node_id])) for node_id, came_ms in last.items()}
+    return {
+        node_id: Delivery(instant(came_ms), instant(min(came_ms, newest_ms[node_id])))
+        for node_id, came_ms in last.items()
+    }
 
 
 def _is_of_the_batch(error: BaseException) -> bool:

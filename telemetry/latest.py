@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import itertools
 import struct
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -18,12 +18,15 @@ import numpy as np
 import numpy.typing as npt
 
 from telemetry import briefs, copying
-from telemetry.catalogue import COLUMNS, Column, Kind
+from telemetry.catalogue import COLUMNS, SENSORS, Column, Kind
 from telemetry.readings import Cell
 from telemetry.wide_rows import Rows
 
 Key = tuple[int, int, int]
 """(node id, kind, subject id)"""
+
+DANGER_MS: Final = 10_000
+"""So long a sensor's word keeps one of danger out that may be old: two of the slower scrapes."""
 
 _HEAD: Final = struct.Struct("<HH")
 
@@ -69,14 +72,19 @@ class Table:
     def keys(self) -> npt.NDArray[np.int64]:
         return self.node_ids << 32 | self.subject_ids
 
-    def take(self, rows: Rows) -> None:
+    def take(self, rows: Rows, doubtful_ms: npt.NDArray[np.int64] | None = None) -> None:
         """Accept what rows of these subjects tell, unless newer is known. Rows are sorted, one for an instant.
 
-        At the same instant a value overwrites, an end does not.
+        At the same instant a value overwrites, an end does not. `doubtful_ms` (rows,): where it is not clear whether a
+        row is old or its node's clock is behind, a sensor that tells of danger is believed if what is known is older
+        than that; 0 where it is clear.
         """
         place = np.searchsorted(self.keys, rows.node_ids << 32 | rows.subject_ids)
         known_at, some, at_ms = self.at_ms[place], ~np.isnan(rows.values), rows.at_ms[:, None]
         newer = ((at_ms > known_at) & (some | rows.ended)) | ((at_ms == known_at) & some)
+        if doubtful_ms is not None and rows.kind == Kind.NODE:
+            danger = rows.values[:, SENSORS] > 0
+            newer[:, SENSORS] |= danger & (known_at[:, SENSORS] < doubtful_ms[:, None])
         first = np.flatnonzero(np.diff(place, prepend=-1))
         if len(first) == len(place):
             chosen_at, chosen = at_ms, rows.values
@@ -89,8 +97,25 @@ class Table:
         self.values[place] = np.where(newer, chosen, self.values[place])
 
 
-def advance(rows: Rows) -> npt.NDArray[np.bool_]:
-    """Bring latest values forward with these rows. The caller holds the shard's lock.
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """When the last came of each node's, in milliseconds, and of which nodes it is not clear whether it is old."""
+
+    came_ms: Mapping[int, int]
+    doubtful: Set[int] = frozenset()
+
+    def of(self, rows: Rows) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64] | None]:
+        """(rows,) arrays: when each came at the latest, and `doubtful_ms` of Table.take."""
+        nodes, which = np.unique(rows.node_ids, return_inverse=True)
+        came_ms = np.array([self.came_ms[node_id] for node_id in nodes.tolist()], np.int64)[which]
+        if not self.doubtful:
+            return came_ms, None
+        is_doubtful = np.array([node_id in self.doubtful for node_id in nodes.tolist()], np.bool_)[which]
+        return came_ms, np.where(is_doubtful, came_ms - DANGER_MS, 0)
+
+
+def advance(rows: Rows, arrival: Arrival | None = None) -> npt.NDArray[np.bool_]:
+    """Bring latest values forward with these rows, none to later than it came. The caller holds the shard's lock.
 
     Says of each row whether it is newer than everything that was known of its subject.
     """
@@ -104,7 +129,8 @@ def advance(rows: Rows) -> npt.NDArray[np.bool_]:
     held = np.searchsorted(keys, known.keys)
     table.at_ms[held], table.values[held] = known.at_ms, known.values
     newest = table.at_ms.max(axis=1)
-    table.take(rows)
+    came_ms, doubtful_ms = arrival.of(rows) if arrival else (rows.at_ms, None)
+    table.take(replace(rows, at_ms=np.minimum(rows.at_ms, came_ms)), doubtful_ms)
     _store(rows.kind, table)
     is_newer: npt.NDArray[np.bool_] = rows.at_ms > newest[np.searchsorted(keys, rows.node_ids << 32 | rows.subject_ids)]
     return is_newer

@@ -107,6 +107,7 @@ class NodePayload(TypedDict):
     type: str
     node: int
     heard_at: str | None
+    clock_ahead_seconds: float
     state: StatePayload
     values: dict[str, Reading]
     circuits: dict[str, Reading]
@@ -259,6 +260,7 @@ def node_payload(latest: NodeLatest) -> NodePayload:
         "type": "node",
         "node": latest.node_id,
         "heard_at": iso(latest.heard_at),
+        "clock_ahead_seconds": latest.status.clock_ahead_seconds,
         "state": state_payload(latest),
         "values": {name: r for name, cell in latest.cells.items() if (r := reading(cell))},
         "circuits": {name: r for name, cell in sorted(latest.circuits.items()) if (r := reading(cell))},

@@ -45,13 +45,18 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """A node's state. `since` is when this state began, `as_of` up to when what came in had been looked at then."""
+    """A node's state. `since` is when this state began, `as_of` up to when what came in had been looked at then.
+
+    `clock_ahead_seconds` is by how much its clock is known to be wrong, negative where it is behind: what it sends is
+    dated by that (see telemetry.clocks).
+    """
 
     state: State
     cause: Cause
     since: datetime | None
     as_of: datetime | None
     gpus: Presence = Presence()
+    clock_ahead_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

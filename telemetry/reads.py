@@ -97,18 +97,19 @@ def _statuses(ids: list[int], now: datetime) -> tuple[dict[int, NodeStatus], dic
     """A state that nobody has confirmed for SILENCE_SECONDS is not known any more: the portal itself is behind."""
     status, heard = dict.fromkeys(ids, _NEVER), dict[int, datetime | None].fromkeys(ids)
     rows = copying.fetch(
-        "SELECT node_id, state, cause, since, as_of, heard_at, gpus_expected, gpus_seen FROM telemetry_nodestatusrow"
-        " WHERE node_id = ANY(%s::bigint[])",
+        "SELECT s.node_id, state, cause, since, as_of, heard_at, gpus_expected, gpus_seen, coalesce(c.ahead_ms, 0)"
+        " FROM telemetry_nodestatusrow s LEFT JOIN telemetry_nodeclock c ON c.node_id = s.node_id"
+        " WHERE s.node_id = ANY(%s::bigint[])",
         [copying.ints(ids)],
     )
     gone = _gone_at([row[0] for row in rows if row[7] is not None and row[7] < row[6]])
     confirmed = now - timedelta(seconds=SILENCE_SECONDS)
-    for node_id, state, cause, since, as_of, heard_at, expected, seen in rows:
+    for node_id, state, cause, since, as_of, heard_at, expected, seen, ahead_ms in rows:
         gpus = Presence(expected, seen, tuple(gone.get(node_id, ())))
         if as_of < confirmed:
             status[node_id] = NodeStatus(State.UNKNOWN, Cause.NOT_JUDGED, as_of, as_of, gpus)
         else:
-            status[node_id] = NodeStatus(_STATES[state], _CAUSES[cause], since, as_of, gpus)
+            status[node_id] = NodeStatus(_STATES[state], _CAUSES[cause], since, as_of, gpus, ahead_ms / 1000)
         heard[node_id] = heard_at
     return status, heard
 

@@ -16,9 +16,10 @@ import numpy.typing as npt
 from django.db import IntegrityError, connection, transaction
 from psycopg.errors import UniqueViolation
 
-from telemetry import copying, latest, registry
+from telemetry import clocks, copying, latest, registry
 from telemetry.batch import Batch
 from telemetry.catalogue import COLUMNS, Column, Kind, Shape
+from telemetry.latest import Arrival
 from telemetry.store import raw_store
 from telemetry.tables import OTHER_TABLE, SAMPLE_TABLES
 from telemetry.wide_rows import Rows
@@ -59,16 +60,27 @@ def _commit(batches: Sequence[Batch], shard: int) -> Written:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK_FAMILY, shard])
         registry.catch_up()
-        samples = gather(batches)
+        believed, arrival = _believed(batches)
+        samples = gather(believed)
         widened = [widen(kind, samples) for kind in np.unique(samples.kinds).tolist() if kind in _KINDS]
         # A node's layout names what it ever sent, so that of a kind there may be no sample here.
         wide = [rows for rows in widened if len(rows.at_ms)]
         for rows in wide:
-            _merge(cursor, rows, latest.advance(rows))
+            _merge(cursor, rows, latest.advance(rows, arrival))
         other = others(samples)
         _write_other(cursor, other)
         _mark_dirty(cursor, wide)
     return Written(wide, other)
+
+
+def _believed(batches: Sequence[Batch]) -> tuple[list[Batch], Arrival]:
+    """The batches, dated by what can be believed of their nodes' clocks."""
+    came_ms = clocks.arrivals(batches)
+    known = clocks.load(came_ms)
+    found = dict(known)
+    believed = clocks.believe(batches, found)
+    clocks.save(known, found)
+    return believed, Arrival(came_ms, {node_id for node_id, clock in found.items() if clock.is_doubtful})
 
 
 _KINDS: Final = frozenset(Kind)

@@ -30,6 +30,15 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name='NodeClock',
+            fields=[
+                ('node', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='+', serialize=False, to='homes.node')),
+                ('ahead_ms', models.BigIntegerField()),
+                ('lag_ms', models.BigIntegerField()),
+                ('lag_since_ms', models.BigIntegerField()),
+            ],
+        ),
+        migrations.CreateModel(
             name='Circuit',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),

@@ -12,6 +12,7 @@ GUARDED = (
     register_marks.TABLE,
     "telemetry_circuit",
     "telemetry_gpuxid",
+    "telemetry_nodeclock",
     "telemetry_otherseries",
     "telemetry_nodestatusrow",
     "telemetry_nodestatespan",

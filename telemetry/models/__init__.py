@@ -1,4 +1,4 @@
 from telemetry.models.series import Circuit, OtherSeries
-from telemetry.models.states import GpuXid, NodeStateSpan, NodeStatusRow
+from telemetry.models.states import GpuXid, NodeClock, NodeStateSpan, NodeStatusRow
 
-__all__ = ["Circuit", "GpuXid", "NodeStateSpan", "NodeStatusRow", "OtherSeries"]
+__all__ = ["Circuit", "GpuXid", "NodeClock", "NodeStateSpan", "NodeStatusRow", "OtherSeries"]

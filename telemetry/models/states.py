@@ -31,6 +31,19 @@ class NodeStatusRow(models.Model):
         return f"{self.node_id}: {self.state}"
 
 
+class NodeClock(models.Model):
+    """A node whose clock is wrong, or may be; see telemetry.clocks, its only writer. Of the others there is no row."""
+
+    node = models.OneToOneField(Node, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    ahead_ms = models.BigIntegerField()
+    """Negative: behind. 0: it is not clear yet."""
+    lag_ms = models.BigIntegerField()
+    lag_since_ms = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.node_id}: {self.ahead_ms} ms ahead"
+
+
 class NodeStateSpan(models.Model):
     """The node was in this state from started_at until ended_at (null: still)."""
 

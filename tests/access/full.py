@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from homes.access import acting_as_system
 from homes.models import AppSession, Gpu, WorkOrder
-from telemetry.models import Circuit, GpuXid, NodeStateSpan, NodeStatusRow, OtherSeries
+from telemetry.models import Circuit, GpuXid, NodeClock, NodeStateSpan, NodeStatusRow, OtherSeries
 from telemetry.tables import GUARDED, IDENTITIES_TABLE, PARTITION_SECONDS
 from tests.cast import Cast
 
@@ -25,6 +25,7 @@ def fill(cast: Cast) -> None:
             OtherSeries.objects.create(node=node, name="up", labels={}, digest=bytes(16))
             NodeStatusRow.objects.create(node=node, state="working", since=at, as_of=at)
             GpuXid.objects.create(gpu=Gpu.objects.filter(node=node)[0], node=node, code=48, since=at)
+            NodeClock.objects.create(node=node, ahead_ms=480_000, lag_ms=0, lag_since_ms=0)
             NodeStateSpan.objects.create(node=node, state="working", started_at=at)
         AppSession.objects.create(user=cast.people["owner"], session_key="k" * 32, current_id=uuid4())
         WorkOrder.objects.create(node=cast.other_node, technician=cast.people["idle_technician"], summary="x")

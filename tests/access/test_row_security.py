@@ -34,7 +34,7 @@ from homes.models import (
     User,
     WorkOrder,
 )
-from telemetry.models import Circuit, GpuXid, NodeStateSpan, NodeStatusRow, OtherSeries
+from telemetry.models import Circuit, GpuXid, NodeClock, NodeStateSpan, NodeStatusRow, OtherSeries
 from telemetry.tables import FLEET_TABLE, GUARDED, SAMPLE_TABLES
 from tests.access.full import fill
 from tests.cast import NAMES, Cast, needs_database
@@ -55,6 +55,7 @@ OF_A_HOME: dict[type[Model], str] = {
     Circuit: "node__home",
     OtherSeries: "node__home",
     GpuXid: "node__home",
+    NodeClock: "node__home",
     NodeStatusRow: "node__home",
     NodeStateSpan: "node__home",
 }

@@ -124,6 +124,7 @@ _GPU: Final = {
 }
 _NODE_LIVE: Final = {
     "type": "node",
+    "clock_ahead_seconds": 0.0,
     "node": 1,
     "heard_at": _AT,
     "state": _STATE,
