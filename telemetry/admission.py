@@ -20,6 +20,7 @@ from telemetry.remote_write import STALE_BITS, BadSeries
 from telemetry.rivals import Verdict, repeated
 
 FUTURE_MS: Final = 600_000
+_SENSOR_WORDS: Final = (b"leak", b"open")
 TOO_OLD: Final = "older than raw samples are kept"
 TOO_NEW: Final = "more than 10 minutes in the future"
 OUT_OF_BOUNDS: Final = "out of bounds"
@@ -77,7 +78,8 @@ def admit(
     histograms and exemplars are refused, since they are not kept; else they are only counted.
     """
     refused, window_ms = Counter(body.refused), window_of(now, oldest_ms)
-    early, late = body.at_ms < window_ms[0], body.at_ms > window_ms[1]
+    instants_ms = _redated(body, window_ms)
+    early, late = instants_ms < window_ms[0], instants_ms > window_ms[1]
     refused += Counter({TOO_OLD: int(early.sum()), TOO_NEW: int(late.sum())})
     timely = ~(early | late)
     counts = np.bincount(body.series[timely], minlength=len(body.keys))
@@ -85,7 +87,7 @@ def admit(
     chosen = timely & _marked(list(meanings), len(body.keys))[body.series]
     places = body.series[chosen]
     scaling, is_other = _scaling(meanings, len(body.keys))
-    raw, at_ms = body.values[chosen], body.at_ms[chosen]
+    raw, at_ms = body.values[chosen], instants_ms[chosen]
     sifted = _sift(raw, scaling[:, places], is_other[places])
     refused += Counter({OUT_OF_BOUNDS: sifted.wild})
     kept = _register(body, places[sifted.keep], numbers, meanings, known, now, refused)
@@ -97,6 +99,32 @@ def admit(
     )
     not_kept = 0 if all_or_told else body.histograms + body.exemplars
     return _settle(Admitted(batch, refused, sifted.nothing, not_kept), known, len(np.unique(series)) < len(series))
+
+
+def _redated(body: Gathered, window_ms: tuple[int, int]) -> Int64s:
+    """When the samples were taken; a sensor of danger whose instant cannot be is believed to have spoken as it came."""
+    undated = _is_undated(body.at_ms, body.values, window_ms)
+    if not undated.any():
+        return body.at_ms
+    places = np.unique(body.series[undated]).tolist()
+    sensors = [place for place in places if _is_sensor(body, place)]
+    return np.where(undated & _marked(sensors, len(body.keys))[body.series], window_ms[1] - FUTURE_MS, body.at_ms)
+
+
+def _is_undated(at_ms: Int64s, values: Float64s, window_ms: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """Where a sensor's instant cannot be and its word counts all the same: of what is too old, which may be a queue of
+    days ago, only a bad one does."""
+    with np.errstate(invalid="ignore"):  # a stale marker is a signalling NaN
+        return ((at_ms > window_ms[1]) & (values >= 0)) | ((at_ms < window_ms[0]) & (values > 0))
+
+
+def _is_sensor(body: Gathered, place: int) -> bool:
+    """Reads the labels of what may be one, and of nothing else: others are refused unread."""
+    label_bytes = b"".join(body.label_bytes[place : place + 1])  # of those beyond MAX_MEANT there are none
+    if not any(word in label_bytes for word in _SENSOR_WORDS):
+        return False
+    meaning = body.meaning(place)
+    return isinstance(meaning, Meaning) and meaning.kind == Kind.NODE and meaning.code in SENSORS
 
 
 def _look_up(
@@ -192,7 +220,7 @@ def _kept_of(batch: Batch, found: Found, window_ms: tuple[int, int]) -> Admitted
     at = batch.at_ms
     early, late = at < window_ms[0], at > window_ms[1]
     is_sensor = (batch.kinds == Kind.NODE) & np.isin(batch.codes, SENSORS)
-    undated = is_sensor & ((late & (batch.values >= 0)) | (early & (batch.values > 0)))
+    undated = is_sensor & _is_undated(at, batch.values, window_ms)
     at = np.where(undated, window_ms[1] - FUTURE_MS, at)
     early, late = early & ~undated, late & ~undated
     timely = ~(early | late)
