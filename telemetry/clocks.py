@@ -1,10 +1,8 @@
 """What can be believed of when a sample was measured, where the clock of its node is wrong.
 
-What has arrived was measured before: by our clock, which the stream's entries carry. So a node whose newest sample is
-ahead of its arrival has a clock that is ahead by as much, and all that it sends is dated back by that. One that is
-behind looks like one that catches up after an interruption; but who catches up comes nearer, and its lag does not stay
-the same for STEADY_SECONDS. Dated by what is believed, samples come in the order in which they were measured whatever
-is done to the clock, in latest values as in history, and no register is read twice for the same time.
+What has arrived was measured before: by our clock, which the stream's entries carry. So no latest value is of later than
+it came. A node whose newest samples are ahead of their arrival, or behind it, by as much for STEADY_MS has a wrong
+clock, and from then on all that it sends is dated by that. Who catches up after an interruption comes nearer instead.
 """
 
 from __future__ import annotations
@@ -32,7 +30,8 @@ _FARTHER_MS: Final = 45_000
 class Clock:
     """What is known of a node's clock, in milliseconds. `ahead_ms` is 0 where it is right, negative where it is behind.
 
-    While that is not clear, `lag_ms` is how late was what came at `lag_since_ms`, and all since is about as late.
+    While that is not clear, `lag_ms` is how late was what came at `lag_since_ms`, and all since is about as late; below
+    zero: too early.
     """
 
     ahead_ms: int = 0
@@ -46,15 +45,12 @@ class Clock:
     def after(self, newest_ms: int, came_ms: int) -> Clock:
         """What is known after a body that came then, whose newest sample is of then by the node's clock."""
         lag_ms = came_ms - newest_ms
-        if lag_ms < -TOLERANCE_MS:
-            is_same = self.ahead_ms > 0 and -lag_ms - self.ahead_ms > -LATE_MS
-            return Clock(max(self.ahead_ms, -lag_ms) if is_same else -lag_ms)
-        if lag_ms <= LATE_MS:
+        if -TOLERANCE_MS <= lag_ms <= LATE_MS:
             return RIGHT
-        if self.ahead_ms < 0:
-            return Clock(max(self.ahead_ms, -lag_ms)) if _is_same(lag_ms, -self.ahead_ms) else _lags(lag_ms, came_ms)
-        if not self.is_doubtful or not _is_same(lag_ms, self.lag_ms):
-            return _lags(lag_ms, came_ms)
+        if self.ahead_ms and _is_same(lag_ms, -self.ahead_ms):
+            return Clock(max(self.ahead_ms, -lag_ms))
+        if not self.lag_ms or not _is_same(lag_ms, self.lag_ms):
+            return Clock(0, lag_ms, came_ms)
         is_steady = came_ms - self.lag_since_ms >= STEADY_MS
         return Clock(-min(lag_ms, self.lag_ms)) if is_steady else self
 
@@ -64,10 +60,6 @@ RIGHT: Final = Clock()
 
 def _is_same(lag_ms: int, before_ms: int) -> bool:
     return -_NEARER_MS <= lag_ms - before_ms <= _FARTHER_MS
-
-
-def _lags(lag_ms: int, came_ms: int) -> Clock:
-    return Clock(0, lag_ms, came_ms)
 
 
 def believe(batches: Sequence[Batch], clocks: dict[int, Clock]) -> list[Batch]:
