@@ -1,7 +1,7 @@
 """What can be believed of when a sample was measured, where the clock of its node is wrong.
 
-What has arrived was measured before: by our clock, which the stream's entries carry. So no latest value is of later than
-it came. A node whose newest samples are ahead of their arrival, or behind it, by as much for STEADY_MS has a wrong
+What has arrived was measured before: by our clock, which the stream's entries carry. So no latest value is of later
+than it came. A node whose newest samples are ahead of their arrival, or behind it, by as much for STEADY_MS has a wrong
 clock, and from then on all that it sends is dated by that. Who catches up after an interruption comes nearer instead.
 """
 
