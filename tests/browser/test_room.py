@@ -61,7 +61,8 @@ OUTSIDE = """() => {
     for (let box = element; box && box !== document.body; box = box.parentElement) {
       const style = getComputedStyle(box);
       if (/auto|scroll/.test(style.overflowX) && box !== element) return true;
-      if (box.matches(".skip, .visually-hidden, #js-plotly-tester, .plot-container") || style.clipPath !== "none") return true;
+      if (style.clipPath !== "none") return true;
+      if (box.matches(".skip, .visually-hidden, #js-plotly-tester, .plot-container")) return true;
     }
     return false;
   };
