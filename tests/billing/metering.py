@@ -14,6 +14,7 @@ from telemetry import partitions, rollups, storage
 from telemetry.batch import Batch
 from telemetry.catalogue import BY_NAME, ENERGY_REGISTERS, Kind
 from telemetry.stream import shard_of
+from telemetry.tables import FLEET_TABLE
 
 KWH: Final = 3.6e6
 CODES: Final = {name: BY_NAME[Kind.NODE][f"{name}_energy_joules"].code for name in ENERGY_REGISTERS}
@@ -30,7 +31,7 @@ def send(node: Node, registers: Mapping[str, Samples], roll_up: bool = True) -> 
         seconds = np.array(sorted(samples), np.int64)
         count = len(seconds)
         partitions.ensure_range("telemetry_node_sample", int(seconds[0]), int(seconds[-1]))
-        for table in ("telemetry_rollup_1m", "telemetry_rollup_15m", "telemetry_rollup_1h"):
+        for table in ("telemetry_rollup_1m", "telemetry_rollup_15m", "telemetry_rollup_1h", FLEET_TABLE):
             partitions.ensure_range(table, int(seconds[0]) - 3600, int(seconds[-1]) + 3600)
         batch = Batch.of(
             node_id=node.pk,
