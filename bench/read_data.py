@@ -97,8 +97,9 @@ def _map(cursor: Cursor, pairs: Sequence[tuple[int, int]]) -> None:
     cursor.execute("CREATE UNLOGGED TABLE bench_node (node_id int PRIMARY KEY, source int)")
     cursor.execute("INSERT INTO bench_node SELECT * FROM unnest(%s::int[], %s::int[])", [list(copies), list(sources)])
     cursor.execute(
-        "INSERT INTO homes_gpu (uuid, node_id, slot, model, first_seen_at)"
-        " SELECT 'GPU-bench-' || m.node_id || '-' || g.slot, m.node_id, g.slot, g.model, g.first_seen_at"
+        "INSERT INTO homes_gpu (uuid, node_id, slot, pci_address, model, first_seen_at)"
+        " SELECT 'GPU-bench-' || m.node_id || '-' || g.slot, m.node_id, g.slot, g.pci_address, g.model,"
+        " g.first_seen_at"
         " FROM bench_node m JOIN homes_gpu g ON g.node_id = m.source WHERE m.node_id <> m.source"
         " ORDER BY m.node_id, g.id"
     )
