@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from allauth.account.authentication import get_authentication_records
 from allauth.mfa.utils import is_mfa_enabled
@@ -41,7 +41,13 @@ class UserManager(BaseUserManager["User"]):
         return user
 
 
-class HashField(models.CharField):
+if TYPE_CHECKING:
+    _Text = models.CharField[str, str]
+else:
+    _Text = models.CharField
+
+
+class HashField(_Text):
     """A password's hash. The application may write it and may not read the column: what it is shown of it, and on
     whose behalf, a function of the database decides (homes.row_security); of other people that is None."""
 
