@@ -281,6 +281,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SCHEMA_PATH_PREFIX": "/api/v1/",
     "ENUM_NAME_OVERRIDES": {
+        "MessageTypeEnum": ["home", "node", "fleet"],
         "PartyEnum": ["host", "operator"],
         "ProblemTypeEnum": "xfra_portal.api.problems.PROBLEM_TYPES",
         "NodeStateEnum": "xfra_portal.api.states.STATES",
