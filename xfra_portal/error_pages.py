@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
 from homes.models import Home, OperatorRole
+
+
+class NotShared(Http404):
+    """Somebody of the household asked for what the household's owner does not share with them; the text says so."""
+
 
 Ways = list[tuple[str, str]]
 """Addresses and what is there."""
@@ -14,7 +19,8 @@ Ways = list[tuple[str, str]]
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """handler404."""
-    return render(request, "404.html", {"ways": ways(request)}, status=404)
+    told = str(exception) if isinstance(exception, NotShared) else ""
+    return render(request, "404.html", {"ways": ways(request), "told": told}, status=404)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:

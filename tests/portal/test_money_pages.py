@@ -41,6 +41,30 @@ def test_who_sees_money(cast: Cast, path: str) -> None:
         page(cast, name, path.format(n=number))
 
 
+@pytest.mark.parametrize(
+    ("name", "path", "said"),
+    [
+        ("viewer", "statements/", "shares power, internet and battery of this home with you, and not its money"),
+        ("viewer", "agreement/", "shares power, internet and battery of this home with you, and not its money"),
+        ("member", "agreement/", "The agreement and the payouts are between the owner and us."),
+        ("member", "payouts/", "The agreement and the payouts are between the owner and us."),
+        ("outsider", "statements/", "There is nothing at this address, or it is not yours to see."),
+        ("operator", "statements/", "There is nothing at this address, or it is not yours to see."),
+    ],
+)
+def test_the_household_is_told_what_is_not_shared(cast: Cast, name: str, path: str, said: str) -> None:
+    billed(cast.home)
+    assert said in page(cast, name, path, 404)
+
+
+def test_a_member_is_told_why_there_is_no_agreement(cast: Cast) -> None:
+    billed(cast.home)
+    assert "The agreement and the payouts are the owner&#x27;s to see." in page(cast, "member", "statements/").replace(
+        "'", "&#x27;"
+    )
+    assert "the owner's to see" not in page(cast, "owner", "statements/")
+
+
 @pytest.mark.parametrize("path", ["", "electricity/"])
 @pytest.mark.parametrize("name", ["viewer", "operator", "technician"])
 def test_to_who_sees_no_money_the_pages_do_not_mention_it(cast: Cast, name: str, path: str) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import uuid
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from django.contrib.auth.decorators import login_required
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
@@ -22,9 +23,15 @@ from billing.waterfall import Figure
 from billing.year_end import NoThreshold
 from homes.models import Home, User
 from xfra_portal import bill_words, statement_files
+from xfra_portal.error_pages import NotShared
 from xfra_portal.homeowner import line_pages, money
 from xfra_portal.homeowner.forms import QuestionForm
 from xfra_portal.homeowner.pages import show
+
+_NO_MONEY: Final = "The owner shares power, internet and battery of this home with you, and not its money."
+_NO_AGREEMENT: Final = (
+    "The agreement and the payouts are between the owner and us. The statements are yours to see, too."
+)
 
 
 @require_safe
@@ -187,12 +194,22 @@ def _csv(text: str, name: str) -> HttpResponse:
 
 def billed_home(request: HttpRequest, home_id: uuid.UUID) -> Home:
     """A home whose money this person may see, or 404."""
+    _say_what_is_not_shared(request, home_id, billed_homes(_user(request)), _NO_MONEY)
     return get_object_or_404(billed_homes(_user(request)), pk=home_id, node__isnull=False)
 
 
 def contracted_home(request: HttpRequest, home_id: uuid.UUID) -> Home:
     """A home whose agreement and payouts this person may see, or 404."""
+    _say_what_is_not_shared(request, home_id, billed_homes(_user(request)), _NO_MONEY)
+    _say_what_is_not_shared(request, home_id, contracted_homes(_user(request)), _NO_AGREEMENT)
     return get_object_or_404(contracted_homes(_user(request)), pk=home_id, node__isnull=False)
+
+
+def _say_what_is_not_shared(request: HttpRequest, home_id: uuid.UUID, shown: QuerySet[Home], words: str) -> None:
+    """Raises NotShared for somebody of the household who may not see this. Strangers learn nothing."""
+    household = Home.objects.visible_to(request.user).filter(pk=home_id, memberships__user=request.user)
+    if not shown.filter(pk=home_id).exists() and household.exists():
+        raise NotShared(words)
 
 
 def _statement(request: HttpRequest, home: Home, number: int) -> Statement:
