@@ -98,7 +98,8 @@ class Portal(System):
         kept |= _ANY_PACE
         kept |= self._extra
         mail = {"EMAIL_URL": "smtp://127.0.0.1:9", "DEFAULT_FROM_EMAIL": "portal@portal.example"}  # none is sent
-        return {**kept, **mail, "XFRA_ORIGIN": f"https://127.0.0.1:{self._port}"}
+        scheme = "https" if self._profile == "production" else "http"
+        return {**kept, **mail, "XFRA_ORIGIN": f"{scheme}://127.0.0.1:{self._port}"}
 
     def stop(self) -> None:
         if self._running is not None:

@@ -11,6 +11,7 @@ from typing import Final
 
 from allauth.account.adapter import get_adapter
 from allauth.usersessions.models import UserSession
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
@@ -35,7 +36,11 @@ class LastUseMiddleware:
 def note(request: HttpRequest, user: User, session_key: str) -> None:
     """That this session is in use now, from the address and by the program that ask. On behalf of its person."""
     now = timezone.now()
-    seen = {"ip": get_adapter().get_client_ip(request), "user_agent": _agent(request)}
+    try:
+        address = get_adapter().get_client_ip(request)
+    except PermissionDenied:  # a server behind a socket that hands on no address: nothing can be said of where
+        return
+    seen = {"ip": address, "user_agent": _agent(request)}
     noted = UserSession.objects.filter(session_key=session_key).first()
     if noted is None:
         first = UserSession(session_key=session_key, user=user, **seen)

@@ -27,6 +27,7 @@ def test_an_operator_retries_and_discards(portal: Stack, enter: Enter, scheme: s
 
         visit = enter("operator@example.com", viewport=PHONE, color_scheme=scheme)
         page = visit.go("/fleet/")
+        page.locator(".portal-alarms summary").click()
         page.get_by_role("link", name="1 body could not be stored").click()
         expect(page.locator("[data-letter]")).to_have_count(1)
         expect(page.locator(".reason")).to_contain_text("wrong magic")

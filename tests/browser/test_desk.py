@@ -76,6 +76,8 @@ def _agree(visit: Visit, start: date) -> None:
     page.get_by_role("link", name="Conclude one").click()
     page.get_by_label("First day").fill(start.isoformat())
     page.get_by_label("Internet, a month").fill("70")
+    page.get_by_label("Due, days after issue").fill("14")
+    page.get_by_label("How the host pays").fill("By bank transfer.")
     page.get_by_label("Why this version").fill("the host moved in")
     page.get_by_role("button", name="Read it as the host will").click()
     expect(page.get_by_text("We pay you what the node added to the electricity bill")).to_be_visible()

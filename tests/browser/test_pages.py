@@ -104,7 +104,7 @@ def test_home_moves_without_reloading(enter: Enter) -> None:
     updated = page.locator("time[data-bind-at='heard_at']")
     first = updated.get_attribute("datetime")
     expect(updated).not_to_have_attribute("datetime", first or "", timeout=15_000)
-    page.locator("[data-stream='node_watts'].on").wait_for(timeout=15_000)
+    page.locator("path[data-stream='node_watts'].on").wait_for(timeout=15_000)
 
 
 def test_a_chart_in_view_goes_on_and_says_until_when_it_is(enter: Enter) -> None:

@@ -69,11 +69,13 @@ def cell(node: int, state: str = "working", **change: Any) -> dict[str, Any]:
 def fleet(cells: list[dict[str, Any]], state: str = "", left_out: list[int] | None = None) -> str:
     rows = [[one[name] for name in COLUMNS] for one in cells]
     held = {"columns": COLUMNS, "groups": {"group-0": rows}, "left_out": left_out or [], "state": state}
-    return f"""<!doctype html><div data-fleet="/ws/fleet/"><dl data-totals>
+    return f"""<!doctype html><script src="/static/telemetry/js/grid_room.js"></script>
+      <div data-fleet="/ws/fleet/"><dl data-totals>
       <dd data-total="nodes"></dd><dd data-total="watts"></dd><time data-age datetime></time>
       <div data-state="working"><dd data-total="working"></dd></div>
       <div data-state="down"><dd data-total="down"></dd></div>
-      </dl><div data-grids><div><canvas tabindex="0" data-grid="group-0"></canvas></div></div>
+      </dl><div data-grids><node-grid data-total="{len(cells)}" data-count="{len(cells)}">
+        <canvas tabindex="0" data-grid="group-0"></canvas></node-grid></div>
       <script type="application/json" id="cells">{json.dumps(held)}</script><p data-summary></p>
       <div data-needs>{len(cells)} nodes</div><table class="fleet-table"><tbody></tbody></table></div>
       <div data-connection hidden></div><script type="module" src="/static/telemetry/js/fleet.js"></script>"""
@@ -198,7 +200,8 @@ def test_a_node_that_is_new_or_comes_into_the_filter_appears(server: Server) -> 
 def node(heard_at: str, why: str) -> str:
     return f"""<!doctype html><div data-node="/ws/nodes/1/"><div data-why>{why}</div>
       <dl class="strip"><dd><time data-age datetime="{heard_at}" data-bind-at="heard_at"></time></dd></dl>
-      <ol class="tiles"><li data-slot="0"><dd data-value="power_watts" data-format="watts"></dd></li></ol></div>
+      <div data-tiles><ol class="tiles"><li data-slot="0"><dd data-value="power_watts" data-format="watts"></dd></li>
+      </ol></div></div>
       <div data-connection hidden></div><script type="module" src="/static/telemetry/js/node.js"></script>"""
 
 

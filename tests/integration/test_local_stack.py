@@ -94,4 +94,6 @@ def test_ready_means_that_each_part_was_asked(stack: StackFactory) -> None:
     answer = httpx.get(f"{portal.url}/readyz", timeout=20)
     parts = ("postgres", "redis", "ingest_redis", "worker", "beat")
     expected = {"ready": True, "parts": dict.fromkeys(parts, "ok"), "taking_in": "yes"}
-    assert answer.json() == expected
+    found = answer.json()
+    found.pop("stood_still_seconds", None)  # told only where something held the process lately, on a busy machine say
+    assert found == expected

@@ -89,7 +89,8 @@ SENTENCES = [
     ),
     (
         node(State.UNKNOWN, Cause.NO_READINGS, heard=420),
-        "Unknown: its agent delivers, but has sent no reading of the node for 7 min. Suspect its exporters.",
+        "Unknown: its agent delivers, but has sent no reading of the node for 7 min. Suspect its exporters, or its"
+        " clock where the door refuses what it sends.",
     ),
     (
         node(State.UNKNOWN, Cause.NOT_JUDGED, heard=600),
