@@ -207,7 +207,7 @@ def contracted_home(request: HttpRequest, home_id: uuid.UUID) -> Home:
 
 def _say_what_is_not_shared(request: HttpRequest, home_id: uuid.UUID, shown: QuerySet[Home], words: str) -> None:
     """Raises NotShared for somebody of the household who may not see this. Strangers learn nothing."""
-    household = Home.objects.visible_to(request.user).filter(pk=home_id, memberships__user=request.user)
+    household = Home.objects.visible_to(request.user).filter(pk=home_id, memberships__user=_user(request))
     if not shown.filter(pk=home_id).exists() and household.exists():
         raise NotShared(words)
 
