@@ -263,8 +263,9 @@ def test_one_day_has_one_tariff_one_agreement_one_period(issued: Cast) -> None:
         "INSERT INTO billing_tariffassignment (home_id, tariff_id, span, created_at)"
         " VALUES (%s, %s, daterange('2026-04-05', '2026-04-06'), now())": [issued.home.pk, tariff.pk],
         "INSERT INTO billing_agreement (home_id, version, span, utility_payer, internet_payer, settlement,"
-        " internet_cents, fixed_monthly, concluded_at) VALUES (%s, %s, daterange('2027-01-01', NULL), 'host', 'host',"
-        " 'hold_harmless', 0, '[]', now())": [issued.home.pk, 9],
+        " internet_cents, fixed_monthly, due_days, how_paid, concluded_at)"
+        " VALUES (%s, %s, daterange('2027-01-01', NULL), 'host', 'host', 'hold_harmless', 0, '[]', 14, '', now())":
+            [issued.home.pk, 9],
         'INSERT INTO billing_billingperiod (home_id, start, "end", zone, starts_at, ends_at, interval_count)'
         " VALUES (%s, '2026-04-30', %s, 'America/Phoenix', '2026-04-30 07:00+00', '2026-05-02 07:00+00', 192)":
             [issued.home.pk, date(2026, 5, 2)],

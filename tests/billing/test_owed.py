@@ -83,6 +83,7 @@ def test_what_comes_in_pays_the_oldest_first(moves: list[tuple[int | None, int]]
 
 
 @needs_database
+@pytest.mark.usefixtures("as_system")
 def test_a_statement_is_due_days_after_its_issue_and_open_until_paid(cast: Cast) -> None:
     statement = KINDS["flat_fee_of_a_part_month"](cast)
     assert statement.issued_on is not None

@@ -18,9 +18,9 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
-from homes.access import acting_as_system
+from homes.access import acting_as_system, signing_in
 from homes.models import OperatorContact, User
-from tests.cast import PASSWORD, Cast, needs_database
+from tests.cast import BACKEND, PASSWORD, Cast, needs_database
 from tests.homes.soft_key import SoftKey
 
 pytestmark = needs_database
@@ -96,7 +96,8 @@ def _with_passkey(person: Person) -> None:
     person.prove()
     _add_passkey(person)
     person.browser.cookies.clear()
-    person.browser.force_login(person.user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    with signing_in():
+        person.browser.force_login(person.user, backend=BACKEND)
     mail.outbox.clear()
 
 
