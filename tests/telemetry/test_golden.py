@@ -52,7 +52,7 @@ def portal(system: None, ingest_redis: redis.Redis, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.fixture(params=sessions())
-def session(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> list[Recording]:
+def session(system: None, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> list[Recording]:
     """Everything that one sender sent; the door's clock shows when it did."""
     found = of_session(request.param)
     now = found[-1].recorded_ms / 1000
